@@ -1,0 +1,346 @@
+"""All components together: who may start, who must stop, when the backend is up, and when it is over.
+
+``advance`` folds one event into the state of the fleet. It routes component events to the machine, and then settles everything that
+follows at once: components whose requirements are met are released, a stopping backend goes down dependents first, a failed start or a
+critical failure stops the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from launcher.core import machine
+from launcher.model.effects import CancelTimer, Effect, Finish, SetTimer, Timer, WatchDependency
+from launcher.model.events import (
+    ComponentEvent,
+    DependenciesReady,
+    DependencyChecked,
+    DependencyDeadline,
+    DependencyFailed,
+    Event,
+    GraceOver,
+    IncarnationEvent,
+    RestartRequested,
+    ShutdownDeadline,
+    ShutdownForced,
+    ShutdownRequested,
+    StartAllRequested,
+    StartRequested,
+    StopRequested,
+    Transition,
+)
+from launcher.model.state import (
+    ALIVE,
+    AT_REST,
+    ComponentState,
+    DependencyState,
+    Desired,
+    Exit,
+    ExitKind,
+    FleetState,
+    Phase,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from launcher.core.plan import Plan
+
+FORCED_PATIENCE = 3.0
+"""Seconds that a forced stop waits for kills to take effect before the launcher ends regardless."""
+
+EXIT_FAILED = 1
+EXIT_ESCALATED = 70
+EXIT_KILLED = 75
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The outcome of one event."""
+
+    fleet: FleetState
+    effects: tuple[Effect, ...] = ()
+    transitions: tuple[Transition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Something that a component waits for.
+
+    Attributes:
+        name: the component or dependency waited for.
+        what: how it stands with it, for people.
+        since: when the waiting began, monotonic seconds.
+    """
+
+    name: str
+    what: str
+    since: float
+
+
+def initial(plan: Plan, now: float) -> FleetState:
+    """Return the fleet before anything was asked for: all components stopped, all dependencies unknown."""
+    return FleetState(
+        components={name: ComponentState(name, since=now) for name in plan.components},
+        dependencies={spec.name: DependencyState(spec.name, since=now) for spec in plan.spec.dependencies},
+    )
+
+
+def advance(plan: Plan, fleet: FleetState, event: Event, now: float) -> Step:
+    """Return the fleet after ``event``, with the effects to perform and the transitions to publish.
+
+    An event of an incarnation that is over changes nothing; this is the one place where such events are dropped.
+    """
+    turn = _Turn(plan, fleet, now)
+    turn.take(event)
+    turn.settle()
+    return Step(turn.fleet, tuple(turn.effects), tuple(turn.transitions))
+
+
+def waits_for(plan: Plan, fleet: FleetState, name: str) -> tuple[Wait, ...]:
+    """Return what ``name`` still needs before it can start; empty when it is not waiting."""
+    if fleet.components[name].phase is not Phase.WAITING:
+        return ()
+    return tuple(_missing(plan, fleet, name))
+
+
+def _missing(plan: Plan, fleet: FleetState, name: str) -> Iterator[Wait]:
+    for needed in plan.components[name].depends_on:
+        if needed in fleet.dependencies:
+            dependency = fleet.dependencies[needed]
+            if not dependency.up:
+                since = dependency.since if dependency.watched_since is None else dependency.watched_since
+                yield Wait(needed, dependency.reason or "not checked yet", since)
+        elif not _satisfied(plan, fleet.components[needed]):
+            state = fleet.components[needed]
+            yield Wait(needed, f"{state.phase}{f' ({state.reason})' if state.reason else ''}", state.since)
+
+
+def _satisfied(plan: Plan, state: ComponentState) -> bool:
+    """Whether dependents of this component may start: it is ready, or, as a one-shot, has completed."""
+    if plan.components[state.name].oneshot:
+        return state.phase is Phase.COMPLETED
+    return state.phase in (Phase.READY, Phase.COMPLETED)
+
+
+class _Turn:
+    """The working copy of one ``advance``: collects what one event leads to."""
+
+    def __init__(self, plan: Plan, fleet: FleetState, now: float) -> None:
+        self.plan = plan
+        self.fleet = fleet
+        self.now = now
+        self.effects: list[Effect] = []
+        self.transitions: list[Transition] = []
+
+    # -- taking the event --
+
+    def take(self, event: Event) -> None:
+        match event:
+            case DependencyChecked():
+                self._dependency_checked(event)
+            case DependencyDeadline(dependency=name):
+                self._dependency_given_up(name)
+            case ShutdownRequested(reason=reason, exit_code=code):
+                self._drain(reason, code)
+            case ShutdownForced(reason=reason, exit_code=code):
+                self._drain(reason, code)
+                self._force(code)
+            case ShutdownDeadline():
+                self._out_of_time()
+            case StartAllRequested():
+                for name in self.fleet.components:
+                    self._start(name)
+            case StartRequested(component=name):
+                self._start(name)
+            case RestartRequested() if self.fleet.draining:
+                pass
+            case ComponentEvent():
+                self.apply(event)
+
+    def _start(self, name: str) -> None:
+        """A wish to start something includes what it needs."""
+        if self.fleet.draining:
+            return
+        for needed in self.plan.requirements(name):
+            if self.fleet.components[needed].phase in (Phase.STOPPED, Phase.FAILED):
+                self.apply(StartRequested(needed))
+        self.apply(StartRequested(name))
+
+    def apply(self, event: ComponentEvent) -> None:
+        """Route an event to the machine, unless it comes from a life that is over."""
+        before = self.fleet.components[event.component]
+        if isinstance(event, IncarnationEvent) and event.incarnation != before.incarnation:
+            return
+        after, effects = machine.step(self.plan.components[event.component], before, event, self.now)
+        self.effects.extend(effects)
+        if after is before:
+            return
+        self.fleet = replace(self.fleet, components={**self.fleet.components, after.name: after})
+        if (after.phase, after.desired) != (before.phase, before.desired):
+            self._publish(event, before, after)
+
+    def _publish(self, event: ComponentEvent, before: ComponentState, after: ComponentState) -> None:
+        ended = after.last_exit if after.last_exit is not before.last_exit else None
+        self.transitions.append(
+            Transition(
+                component=after.name,
+                incarnation=after.incarnation,
+                before=before.phase,
+                after=after.phase,
+                desired=after.desired,
+                event=type(event).__name__,
+                at=self.now,
+                reason=after.reason,
+                exit=ended,
+                pid=after.pid or before.pid,
+            )
+        )
+        if self.fleet.draining and ended is not None and ended.killed:
+            self.fleet = replace(self.fleet, killed=True)
+
+    # -- dependencies --
+
+    def _dependency_checked(self, event: DependencyChecked) -> None:
+        before = self.fleet.dependencies[event.dependency]
+        changed = before.up is not event.ok
+        after = replace(
+            before,
+            up=event.ok,
+            since=self.now if changed else before.since,
+            watched_since=None if event.ok else before.watched_since,
+            latency=event.latency if event.ok else before.latency,
+            reason=event.reason,
+            hint=event.hint,
+        )
+        self._set_dependency(after)
+        if event.ok and before.watched_since is not None:
+            self.effects.append(CancelTimer(Timer.DEPENDENCY, event.dependency))
+
+    def _dependency_given_up(self, name: str) -> None:
+        dependency = self.fleet.dependencies[name]
+        if dependency.up:
+            return
+        self._set_dependency(replace(dependency, watched_since=None))
+        timeout = next(spec.timeout for spec in self.plan.spec.dependencies if spec.name == name)
+        what = dependency.reason or "no answer"
+        ended = Exit(ExitKind.UNREACHABLE, f"{name} was not reachable for {timeout:g} s: {what}", dependency.hint)
+        for state in list(self.fleet.components.values()):
+            if name in self.plan.components[state.name].depends_on:
+                self.apply(DependencyFailed(state.name, ended))
+
+    def _watch(self, name: str) -> None:
+        """Somebody waits for an external service: ask it, and do not wait for ever."""
+        if self.fleet.dependencies[name].watched_since is not None:
+            return
+        timeout = next(spec.timeout for spec in self.plan.spec.dependencies if spec.name == name)
+        self._set_dependency(replace(self.fleet.dependencies[name], watched_since=self.now))
+        self.effects.append(WatchDependency(name))
+        self.effects.append(SetTimer(Timer.DEPENDENCY, name, 0, timeout))
+
+    def _set_dependency(self, state: DependencyState) -> None:
+        self.fleet = replace(self.fleet, dependencies={**self.fleet.dependencies, state.name: state})
+
+    # -- the end of the whole backend --
+
+    def _drain(self, reason: str, exit_code: int) -> None:
+        if self.fleet.draining:
+            return
+        self.fleet = replace(self.fleet, draining=True, drain_reason=reason, exit_code=exit_code)
+        self.effects.append(SetTimer(Timer.SHUTDOWN, "", 0, self.plan.spec.stop_timeout))
+
+    def _force(self, exit_code: int | None = None) -> None:
+        """Kill whatever is still alive, whether or not it was its turn to stop."""
+        code = self.fleet.exit_code if exit_code is None else exit_code
+        self.fleet = replace(self.fleet, forced=True, exit_code=code)
+        for state in list(self.fleet.components.values()):
+            self.apply(StopRequested(state.name, self.fleet.drain_reason))
+            self.apply(GraceOver(state.name, state.incarnation))
+        self.effects.append(SetTimer(Timer.SHUTDOWN, "", 0, FORCED_PATIENCE))
+
+    def _out_of_time(self) -> None:
+        if not self.fleet.draining:
+            return
+        if not self.fleet.forced:
+            self._force()
+            return
+        stuck = [state.name for state in self.fleet.components.values() if state.phase not in AT_REST]
+        self._finish(self.fleet.exit_code or EXIT_KILLED, f"gave up waiting for {', '.join(stuck)} to end")
+
+    def _finish(self, exit_code: int, reason: str) -> None:
+        if not self.fleet.finished:
+            self.fleet = replace(self.fleet, finished=True, draining=True, exit_code=exit_code)
+            self.effects.append(CancelTimer(Timer.SHUTDOWN, ""))
+            self.effects.append(Finish(exit_code, reason))
+
+    # -- what follows --
+
+    def settle(self) -> None:
+        """Draw all conclusions from the present state; each round either changes something or is the last."""
+        while True:
+            before = self.fleet
+            self._judge()
+            if self.fleet.draining:
+                self._stop_next()
+            else:
+                self._release()
+            if self.fleet == before:
+                break
+        self._conclude()
+
+    def _release(self) -> None:
+        for name, state in self.fleet.components.items():
+            if state.phase is not Phase.WAITING:
+                continue
+            missing = list(_missing(self.plan, self.fleet, name))
+            if not missing:
+                self.apply(DependenciesReady(name))
+            for wait in missing:
+                if wait.name in self.fleet.dependencies:
+                    self._watch(wait.name)
+
+    def _stop_next(self) -> None:
+        """Ask everything to stop whose dependents are at rest: reverse waves, parallel inside a wave."""
+        for name, state in self.fleet.components.items():
+            if state.desired is Desired.DOWN or state.phase in AT_REST:
+                continue
+            dependents = self.plan.dependents[name]
+            if all(self.fleet.components[other].phase not in ALIVE for other in dependents):
+                self.apply(StopRequested(name, self.fleet.drain_reason))
+
+    def _judge(self) -> None:
+        """Say when the start is over, and whether a failure is to end the whole backend."""
+        failed = [state for state in self.fleet.components.values() if state.phase is Phase.FAILED]
+        if not self.fleet.settled:
+            if failed and not self.plan.spec.keep_going:
+                self._drain(f"{failed[0].name} failed to start", EXIT_FAILED)
+            if all(self._start_is_over(state) for state in self.fleet.components.values()):
+                self.fleet = replace(self.fleet, settled=True)
+        for state in failed:
+            if self.plan.components[state.name].critical:
+                self._drain(f"{state.name} is critical and failed", EXIT_ESCALATED)
+
+    def _start_is_over(self, state: ComponentState) -> bool:
+        if state.desired is Desired.DOWN:
+            return True
+        if state.phase is Phase.WAITING:
+            blocked = (Phase.FAILED, Phase.STOPPED)
+            return any(self.fleet.components[name].phase in blocked for name in self.plan.requirements(state.name))
+        return state.phase in (Phase.READY, Phase.UNREADY, Phase.COMPLETED, Phase.FAILED)
+
+    def _conclude(self) -> None:
+        states = self.fleet.components.values()
+        if self.fleet.draining:
+            if all(state.phase in AT_REST for state in states):
+                self._finish(self._exit_code(), self.fleet.drain_reason)
+        elif all(state.phase in (Phase.COMPLETED, Phase.FAILED) for state in states):
+            self._finish(self._exit_code(), "every component has ended")
+
+    def _exit_code(self) -> int:
+        if self.fleet.exit_code:
+            return self.fleet.exit_code
+        if self.fleet.killed:
+            return EXIT_KILLED
+        failed = any(state.phase is Phase.FAILED for state in self.fleet.components.values())
+        return EXIT_FAILED if failed else 0

@@ -1,0 +1,376 @@
+"""The life of one component: a table of events and phases.
+
+Everything that decides about one component is in this file. Two rules keep it honest:
+
+1. Every cell of ``TABLE`` is filled; what is ignored is ignored in writing.
+2. Nothing here acts. A step returns the next state and the effects that the supervisor is to perform.
+
+Events of an incarnation that is over never arrive here: ``launcher.core.fleet`` drops them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from launcher.core.restart import backoff_delay, jittered, window_used_up, within_window
+from launcher.model.effects import (
+    CancelTimer,
+    Effect,
+    Kill,
+    Launch,
+    RequestStop,
+    SetTimer,
+    StartProbe,
+    StopProbe,
+    Timer,
+)
+from launcher.model.events import (
+    BackoffOver,
+    BecameReady,
+    BecameUnready,
+    DependenciesReady,
+    DependencyFailed,
+    Exited,
+    GraceOver,
+    Launched,
+    LivenessLost,
+    RestartRequested,
+    StartDeadline,
+    Started,
+    StartRequested,
+    StopRequested,
+)
+from launcher.model.spec import RestartPolicy
+from launcher.model.state import ComponentState, Desired, Exit, ExitKind, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from launcher.model.events import ComponentEvent
+    from launcher.model.spec import ComponentSpec
+
+KILL_REPEAT = 2.0
+"""Seconds between two attempts to kill what is still there."""
+
+Result: TypeAlias = tuple[ComponentState, tuple[Effect, ...]]
+"""The next state and what is to be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a cell of the table does.
+
+    Attributes:
+        name: short and unique; labels the arrow in the diagram.
+        targets: the phases it may lead to; empty when the phase stays.
+        handle: ``(spec, state, event, now) -> (state, effects)``.
+    """
+
+    name: str
+    targets: tuple[Phase, ...]
+    handle: Callable[[ComponentSpec, ComponentState, ComponentEvent, float], Result]
+
+
+def step(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now: float) -> Result:
+    """Return the state after ``event`` and the effects to perform; the one entry to the table."""
+    after, effects = TABLE[type(event)][state.phase].handle(spec, state, event, now)
+    if after.phase is not state.phase:
+        after = replace(after, since=now)
+    return after, effects
+
+
+# ---- what the cells do --------------------------------------------------------------------------------------------------
+
+
+def _ignore(_spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, _now: float) -> Result:
+    return state, ()
+
+
+def _want_up(_spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, _now: float) -> Result:
+    """Somebody asks for a start: earlier failures are forgiven."""
+    after = replace(
+        state,
+        phase=Phase.WAITING,
+        desired=Desired.UP,
+        restart_asked=False,
+        ever_ready=False,
+        failures=0,
+        restarts=(),
+        next_attempt_at=None,
+        reason="",
+    )
+    return after, (CancelTimer(Timer.BACKOFF, state.name),)
+
+
+def _retry(_spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, _now: float) -> Result:
+    return replace(state, phase=Phase.WAITING, next_attempt_at=None), (CancelTimer(Timer.BACKOFF, state.name),)
+
+
+def _stay_down(_spec: ComponentSpec, state: ComponentState, event: ComponentEvent, _now: float) -> Result:
+    """It is not running: wanting it down is all there is to do."""
+    reason = cast("StopRequested", event).reason
+    after = replace(state, phase=Phase.STOPPED, desired=Desired.DOWN, next_attempt_at=None, reason=reason)
+    return after, (CancelTimer(Timer.BACKOFF, state.name),)
+
+
+def _launch(spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, _now: float) -> Result:
+    incarnation = state.incarnation + 1
+    after = replace(
+        state,
+        phase=Phase.STARTING,
+        incarnation=incarnation,
+        restart_asked=False,
+        ready_at=None,
+        kills=0,
+        reason="",
+        pid=None,
+    )
+    return after, (
+        Launch(state.name, incarnation),
+        SetTimer(Timer.START, state.name, incarnation, spec.start_timeout),
+    )
+
+
+def _abandon(_spec: ComponentSpec, state: ComponentState, event: ComponentEvent, _now: float) -> Result:
+    ended = cast("DependencyFailed", event).exit
+    return replace(state, phase=Phase.FAILED, last_exit=ended, reason=ended.message), ()
+
+
+def _note_process(_spec: ComponentSpec, state: ComponentState, event: ComponentEvent, _now: float) -> Result:
+    return replace(state, pid=cast("Launched", event).pid), ()
+
+
+def _come_up(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now: float) -> Result:
+    """The component says that it has started; a probe may have to confirm it, and a one-shot is not done before it ends."""
+    if spec.oneshot:
+        return state, (CancelTimer(Timer.START, state.name),)
+    if spec.ready is not None:
+        return state, (StartProbe(state.name, state.incarnation),)
+    return _become_ready(spec, state, event, now)
+
+
+def _become_ready(_spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, now: float) -> Result:
+    ready_at = now if state.ready_at is None else state.ready_at
+    after = replace(state, phase=Phase.READY, ready_at=ready_at, ever_ready=True, reason="")
+    return after, (CancelTimer(Timer.START, state.name),)
+
+
+def _become_unready(_spec: ComponentSpec, state: ComponentState, event: ComponentEvent, _now: float) -> Result:
+    return replace(state, phase=Phase.UNREADY, reason=cast("BecameUnready", event).reason), ()
+
+
+def _stop(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, _now: float) -> Result:
+    match event:
+        case StopRequested(reason=reason):
+            after = replace(state, desired=Desired.DOWN, restart_asked=False, reason=reason)
+        case RestartRequested():
+            after = replace(state, restart_asked=True, reason="restarting")
+        case LivenessLost(reason=reason):
+            after = replace(state, reason=reason)
+        case _:
+            after = replace(state, reason=f"not ready within {spec.start_timeout:g} s")
+    return replace(after, phase=Phase.STOPPING), (
+        StopProbe(state.name),
+        CancelTimer(Timer.START, state.name),
+        RequestStop(state.name, state.incarnation),
+        SetTimer(Timer.GRACE, state.name, state.incarnation, spec.stop_grace),
+    )
+
+
+def _want_up_again(_spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, _now: float) -> Result:
+    return replace(state, desired=Desired.UP, restart_asked=True, reason="restarting"), ()
+
+
+def _want_down_instead(
+    _spec: ComponentSpec, state: ComponentState, event: ComponentEvent, _now: float
+) -> Result:
+    reason = cast("StopRequested", event).reason
+    return replace(state, desired=Desired.DOWN, restart_asked=False, reason=reason), ()
+
+
+def _kill(_spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, _now: float) -> Result:
+    return replace(state, kills=state.kills + 1), (
+        Kill(state.name, state.incarnation),
+        SetTimer(Timer.GRACE, state.name, state.incarnation, KILL_REPEAT),
+    )
+
+
+def _end(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now: float) -> Result:
+    """The incarnation is over: stopped, completed, failed, or another try."""
+    ended = _blamed(state, cast("Exited", event).exit)
+    over = replace(state, last_exit=ended, pid=None, reason=_explained(spec, state, ended))
+    after, effects = _next_life(spec, over, ended, now)
+    return after, (
+        StopProbe(state.name),
+        CancelTimer(Timer.START, state.name),
+        CancelTimer(Timer.GRACE, state.name),
+        *effects,
+    )
+
+
+def _blamed(state: ComponentState, ended: Exit) -> Exit:
+    """The exit as it is to be remembered: what the supervisor ended for its health did not end of its own accord."""
+    ended = replace(ended, killed=ended.killed or state.kills > 0)
+    unhealthy = state.phase is Phase.STOPPING and state.desired is Desired.UP and not state.restart_asked
+    if unhealthy and not ended.fatal:
+        return replace(ended, kind=ExitKind.UNHEALTHY, message=state.reason)
+    return ended
+
+
+def _explained(spec: ComponentSpec, state: ComponentState, ended: Exit) -> str:
+    if state.phase is Phase.STARTING and not ended.fatal and not (spec.oneshot and ended.ok):
+        return f"ended before it was ready: {ended.message}"
+    return ended.message
+
+
+def _next_life(spec: ComponentSpec, state: ComponentState, ended: Exit, now: float) -> Result:
+    if state.desired is Desired.DOWN:
+        return replace(state, phase=Phase.STOPPED), ()
+    if state.restart_asked:
+        return replace(state, phase=Phase.WAITING), ()
+    if ended.fatal:
+        return replace(state, phase=Phase.FAILED), ()
+    if not _restarts(spec, ended):
+        return replace(state, phase=Phase.COMPLETED if ended.ok else Phase.FAILED), ()
+    if window_used_up(state.restarts, now, spec.restart):
+        gave_up = f"gave up after {spec.restart.max_restarts} restarts in {spec.restart.window:g} s"
+        return replace(state, phase=Phase.FAILED, reason=f"{state.reason} ({gave_up})"), ()
+    return _try_again(spec, state, now)
+
+
+def _restarts(spec: ComponentSpec, ended: Exit) -> bool:
+    if spec.oneshot and ended.ok:
+        return False
+    match spec.restart.policy:
+        case RestartPolicy.ALWAYS:
+            return True
+        case RestartPolicy.ON_FAILURE:
+            return not ended.ok
+        case RestartPolicy.NEVER:
+            return False
+
+
+def _try_again(spec: ComponentSpec, state: ComponentState, now: float) -> Result:
+    ready_for = 0.0 if state.ready_at is None else now - state.ready_at
+    failures = 0 if ready_for >= spec.restart.reset_after else state.failures
+    delay = jittered(backoff_delay(spec.restart, failures, ready_for), state.name, state.incarnation)
+    again = replace(
+        state,
+        failures=failures + 1,
+        restarts=(*within_window(state.restarts, now, spec.restart.window), now),
+        total_restarts=state.total_restarts + 1,
+    )
+    if delay == 0.0:
+        return replace(again, phase=Phase.WAITING), ()
+    return replace(again, phase=Phase.BACKOFF, next_attempt_at=now + delay), (
+        SetTimer(Timer.BACKOFF, state.name, state.incarnation, delay),
+    )
+
+
+# ---- the table ------------------------------------------------------------------------------------------------------------
+
+IGNORE = Action("ignore", (), _ignore)
+WANT_UP = Action("want up", (Phase.WAITING,), _want_up)
+RETRY = Action("try again", (Phase.WAITING,), _retry)
+STAY_DOWN = Action("stay down", (Phase.STOPPED,), _stay_down)
+LAUNCH = Action("launch", (Phase.STARTING,), _launch)
+ABANDON = Action("abandon", (Phase.FAILED,), _abandon)
+NOTE_PROCESS = Action("note process", (), _note_process)
+COME_UP = Action("come up", (Phase.READY,), _come_up)
+BECOME_READY = Action("become ready", (Phase.READY,), _become_ready)
+BECOME_UNREADY = Action("become unready", (Phase.UNREADY,), _become_unready)
+STOP = Action("stop", (Phase.STOPPING,), _stop)
+WANT_UP_AGAIN = Action("want up again", (), _want_up_again)
+WANT_DOWN_INSTEAD = Action("want down instead", (), _want_down_instead)
+KILL = Action("kill", (), _kill)
+END = Action(
+    "end",
+    (Phase.STOPPED, Phase.WAITING, Phase.BACKOFF, Phase.COMPLETED, Phase.FAILED),
+    _end,
+)
+
+
+def _row(  # noqa: PLR0913 (one argument per phase: a row of the table)
+    *,
+    waiting: Action,
+    starting: Action,
+    ready: Action,
+    unready: Action,
+    stopping: Action,
+    backoff: Action,
+    stopped: Action,
+    failed: Action,
+    completed: Action,
+) -> Mapping[Phase, Action]:
+    return {
+        Phase.WAITING: waiting,
+        Phase.STARTING: starting,
+        Phase.READY: ready,
+        Phase.UNREADY: unready,
+        Phase.STOPPING: stopping,
+        Phase.BACKOFF: backoff,
+        Phase.STOPPED: stopped,
+        Phase.FAILED: failed,
+        Phase.COMPLETED: completed,
+    }
+
+
+TABLE: Mapping[type[ComponentEvent], Mapping[Phase, Action]] = {
+    StartRequested: _row(
+        waiting=IGNORE, starting=IGNORE, ready=IGNORE, unready=IGNORE, stopping=WANT_UP_AGAIN,
+        backoff=WANT_UP, stopped=WANT_UP, failed=WANT_UP, completed=WANT_UP,
+    ),
+    StopRequested: _row(
+        waiting=STAY_DOWN, starting=STOP, ready=STOP, unready=STOP, stopping=WANT_DOWN_INSTEAD,
+        backoff=STAY_DOWN, stopped=IGNORE, failed=STAY_DOWN, completed=IGNORE,
+    ),
+    RestartRequested: _row(
+        waiting=IGNORE, starting=STOP, ready=STOP, unready=STOP, stopping=WANT_UP_AGAIN,
+        backoff=WANT_UP, stopped=WANT_UP, failed=WANT_UP, completed=WANT_UP,
+    ),
+    DependenciesReady: _row(
+        waiting=LAUNCH, starting=IGNORE, ready=IGNORE, unready=IGNORE, stopping=IGNORE,
+        backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
+    ),
+    DependencyFailed: _row(
+        waiting=ABANDON, starting=IGNORE, ready=IGNORE, unready=IGNORE, stopping=IGNORE,
+        backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
+    ),
+    Launched: _row(
+        waiting=IGNORE, starting=NOTE_PROCESS, ready=NOTE_PROCESS, unready=NOTE_PROCESS, stopping=NOTE_PROCESS,
+        backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
+    ),
+    Started: _row(
+        waiting=IGNORE, starting=COME_UP, ready=IGNORE, unready=IGNORE, stopping=IGNORE,
+        backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
+    ),
+    BecameReady: _row(
+        waiting=IGNORE, starting=BECOME_READY, ready=IGNORE, unready=BECOME_READY, stopping=IGNORE,
+        backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
+    ),
+    BecameUnready: _row(
+        waiting=IGNORE, starting=IGNORE, ready=BECOME_UNREADY, unready=IGNORE, stopping=IGNORE,
+        backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
+    ),
+    LivenessLost: _row(
+        waiting=IGNORE, starting=STOP, ready=STOP, unready=STOP, stopping=IGNORE,
+        backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
+    ),
+    StartDeadline: _row(
+        waiting=IGNORE, starting=STOP, ready=IGNORE, unready=IGNORE, stopping=IGNORE,
+        backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
+    ),
+    Exited: _row(
+        waiting=IGNORE, starting=END, ready=END, unready=END, stopping=END,
+        backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
+    ),
+    GraceOver: _row(
+        waiting=IGNORE, starting=IGNORE, ready=IGNORE, unready=IGNORE, stopping=KILL,
+        backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
+    ),
+    BackoffOver: _row(
+        waiting=IGNORE, starting=IGNORE, ready=IGNORE, unready=IGNORE, stopping=IGNORE,
+        backoff=RETRY, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
+    ),
+}  # fmt: skip

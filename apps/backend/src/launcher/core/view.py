@@ -1,0 +1,45 @@
+"""What readers get: one immutable picture of the launcher and everything it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from launcher.core import fleet as fleets
+
+if TYPE_CHECKING:
+    from launcher.core.fleet import Wait
+    from launcher.core.plan import Plan
+    from launcher.model.state import FleetState
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The launcher at one moment.
+
+    Attributes:
+        now: monotonic seconds, the clock of all times in ``fleet``.
+        wall: seconds since the epoch at the same moment.
+        started_at: seconds since the epoch when the launcher started.
+        pid: process of the launcher.
+    """
+
+    plan: Plan
+    fleet: FleetState
+    now: float
+    wall: float
+    started_at: float
+    pid: int
+    version: str
+
+    def waits_for(self, name: str) -> tuple[Wait, ...]:
+        """What the component still needs before it can start."""
+        return fleets.waits_for(self.plan, self.fleet, name)
+
+    def stopping(self) -> tuple[str, ...]:
+        """The components that are still being waited for while the backend stops, or that are stopping now."""
+        return tuple(
+            state.name
+            for state in self.fleet.components.values()
+            if state.phase == "stopping" or (self.fleet.draining and state.phase in ("starting", "ready", "unready"))
+        )

@@ -1,0 +1,185 @@
+"""Everything that can happen. A user's wish, a crash and a timer are all events in one inbox."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from launcher.model.state import Desired, Exit, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events."""
+
+
+# ---- about one component -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentEvent(Event):
+    """Something about one component."""
+
+    component: str
+
+
+@dataclass(frozen=True, slots=True)
+class IncarnationEvent(ComponentEvent):
+    """Something about one life of a component; dropped when that life is over."""
+
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequested(ComponentEvent):
+    """Somebody wants the component up."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested(ComponentEvent):
+    """Somebody wants the component down, or the backend is being stopped."""
+
+    reason: str = "asked to stop"
+
+
+@dataclass(frozen=True, slots=True)
+class RestartRequested(ComponentEvent):
+    """Somebody wants a new incarnation."""
+
+
+@dataclass(frozen=True, slots=True)
+class DependenciesReady(ComponentEvent):
+    """All that the component depends on is ready; made by the fleet only."""
+
+
+@dataclass(frozen=True, slots=True)
+class DependencyFailed(ComponentEvent):
+    """Something the component depends on cannot be had; made by the fleet only."""
+
+    exit: Exit
+
+
+@dataclass(frozen=True, slots=True)
+class Launched(IncarnationEvent):
+    """The incarnation exists; ``pid`` is the process that runs it."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started(IncarnationEvent):
+    """The component itself says that its start is complete: lifespan done and listening, agent started, process spawned."""
+
+
+@dataclass(frozen=True, slots=True)
+class BecameReady(IncarnationEvent):
+    """The readiness probe succeeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class BecameUnready(IncarnationEvent):
+    """The readiness probe failed often enough in a row."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LivenessLost(IncarnationEvent):
+    """The incarnation no longer gives a sign of life."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exited(IncarnationEvent):
+    """The incarnation is over: task ended, or process and its whole group gone."""
+
+    exit: Exit
+
+
+@dataclass(frozen=True, slots=True)
+class StartDeadline(IncarnationEvent):
+    """The start took too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class GraceOver(IncarnationEvent):
+    """The time to stop politely is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackoffOver(IncarnationEvent):
+    """The delay before the next start is over; ``incarnation`` is the life that ended."""
+
+
+# ---- about dependencies and the whole backend ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StartAllRequested(Event):
+    """Every component of the plan is wanted up; the first event of every launcher."""
+
+
+@dataclass(frozen=True, slots=True)
+class DependencyChecked(Event):
+    """A check of an external service was answered, or not."""
+
+    dependency: str
+    ok: bool
+    latency: float = 0.0
+    reason: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DependencyDeadline(Event):
+    """An external service was waited for too long."""
+
+    dependency: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownRequested(Event):
+    """The whole backend is to be stopped in order."""
+
+    reason: str
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownForced(Event):
+    """The whole backend is to be stopped now (second Ctrl-C)."""
+
+    reason: str
+    exit_code: int = 130
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownDeadline(Event):
+    """Stopping the whole backend took too long."""
+
+
+# ---- what readers get ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One change of one component, published once.
+
+    Attributes:
+        event: name of the event type that led to it.
+        at: monotonic seconds.
+        reason: for people; may be empty.
+    """
+
+    component: str
+    incarnation: int
+    before: Phase
+    after: Phase
+    desired: Desired
+    event: str
+    at: float
+    reason: str = ""
+    exit: Exit | None = None
+    pid: int | None = None

@@ -1,0 +1,243 @@
+"""What is wanted: the validated declaration of a backend.
+
+Specs are plain frozen values. They are made by ``launcher.config`` (from files, environment and flags) and never change afterwards.
+All durations are seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum, unique
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@unique
+class Kind(StrEnum):
+    """Sort of component."""
+
+    ASGI = "asgi"
+    """An ASGI application (FastAPI, Starlette, …) served on a bind."""
+    AGENT = "agent"
+    """A coroutine function, or an object or class with ``start()`` and ``stop()``."""
+    AGENTS = "agents"
+    """One agent of an ``AgentLauncher``; the declared entry expands to one component per agent."""
+    COMMAND = "command"
+    """An argument vector, always run as a process of its own."""
+
+
+@unique
+class Mode(StrEnum):
+    """The preset that decides the placement of every component."""
+
+    SINGLE = "single"
+    MULTI = "multi"
+    GROUPS = "groups"
+    AUTO = "auto"
+
+
+@unique
+class RestartPolicy(StrEnum):
+    """When an ended component is started again (the words of Kubernetes)."""
+
+    ALWAYS = "always"
+    ON_FAILURE = "on-failure"
+    NEVER = "never"
+
+
+@unique
+class ProbeKind(StrEnum):
+    """How readiness is asked for, or told."""
+
+    HTTP = "http"
+    """GET of a path or URL answers with a status from 200 to 399."""
+    TCP = "tcp"
+    """A TCP connection is accepted."""
+    URL = "url"
+    """The server behind a database URL answers a query in its own protocol."""
+    EXEC = "exec"
+    """A command exits with 0."""
+    LOG = "log"
+    """A line of output matches a regular expression."""
+    NOTIFY = "notify"
+    """The command sends ``READY=1`` to ``$NOTIFY_SOCKET`` (systemd's protocol)."""
+    ALIVE = "alive"
+    """The process has lived for some seconds."""
+
+
+@unique
+class TaskDeath(StrEnum):
+    """What follows when a background task of a component dies of an exception."""
+
+    RESTART = "restart"
+    LOG = "log"
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """A network address that the supervisor binds and holds for a component."""
+
+    port: int
+    address: str = "127.0.0.1"
+
+    @property
+    def url(self) -> str:
+        """The address as a browser wants it; a wildcard is shown as the loopback address."""
+        shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.address, self.address)  # noqa: S104 (compared, not bound)
+        return f"http://{shown if ':' not in shown or shown.startswith('[') else f'[{shown}]'}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How to know that a component is ready.
+
+    Attributes:
+        kind: the way of asking.
+        target: path or URL, ``address:port``, regular expression, or shell-free command line, by kind.
+        argv: the argument vector of an ``exec`` probe.
+        interval: pause between two checks while starting.
+        period: pause between two checks once ready.
+        timeout: longest duration of one check.
+        failures: consecutive failed checks that make a ready component unready (as in Kubernetes: 3).
+        seconds: how long an ``alive`` probe waits.
+    """
+
+    kind: ProbeKind
+    target: str = ""
+    argv: tuple[str, ...] = ()
+    interval: float = 0.2
+    period: float = 5.0
+    timeout: float = 1.0
+    failures: int = 3
+    seconds: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """When and how fast an ended component is started again.
+
+    Pacing and giving up are two separate knobs: the delay grows with consecutive failures, the window counts restarts.
+
+    Attributes:
+        policy: which ends lead to a restart.
+        delay: first delay; doubled with each consecutive failure.
+        max_delay: longest delay.
+        immediate_after: a component that was ready for this long is first restarted without delay.
+        reset_after: being ready for this long forgets earlier failures.
+        max_restarts: more restarts than this within ``window`` make the component ``failed``.
+        window: length of the restart window.
+    """
+
+    policy: RestartPolicy = RestartPolicy.ALWAYS
+    delay: float = 0.2
+    max_delay: float = 30.0
+    immediate_after: float = 10.0
+    reset_after: float = 60.0
+    max_restarts: int = 5
+    window: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentSpec:
+    """One component: what it is, how it is started, when it is ready, when it is restarted and how it is stopped.
+
+    Attributes:
+        name: unique name; an agent of an ``agents`` entry is called ``ENTRY.AGENT``.
+        target: ``module:attribute`` of the application, agent or ``AgentLauncher``.
+        agent: the name that the ``AgentLauncher`` knows the agent by (kind ``agents`` only).
+        factory: call the attribute without arguments to get the application.
+        command: argument vector (kind ``command`` only).
+        oneshot: runs to its end; dependents start when it has completed.
+        bind: address that the supervisor binds for it (kind ``asgi``), or that it is known to bind itself (``command``).
+        depends_on: components and dependencies that must be ready (one-shots: completed) before it starts.
+        ready: extra readiness probe on top of what the component itself tells; ``None`` for none.
+        start_timeout: a component that is not ready by then is stopped, and the start counts as failed.
+        stop_grace: time between the request to stop and the kill.
+        stop_signal: name of the signal that asks a process to stop.
+        environment: variables set for this component.
+        directory: absolute working directory; empty means the project directory.
+        critical: when it has failed for good, the whole backend is stopped.
+        console: whether its log lines are shown by ``launcher up``.
+        on_task_death: what follows when a background task of it dies.
+        access_log: whether HTTP requests are logged (kind ``asgi``).
+        root_path: the ASGI root path (kind ``asgi``).
+    """
+
+    name: str
+    kind: Kind
+    target: str = ""
+    agent: str = ""
+    factory: bool = False
+    command: tuple[str, ...] = ()
+    oneshot: bool = False
+    bind: Bind | None = None
+    depends_on: tuple[str, ...] = ()
+    ready: Probe | None = None
+    restart: Restart = Restart()
+    start_timeout: float = 60.0
+    stop_grace: float = 10.0
+    stop_signal: str = "SIGTERM"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    directory: str = ""
+    critical: bool = False
+    console: bool = True
+    on_task_death: TaskDeath = TaskDeath.RESTART
+    access_log: bool = True
+    root_path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DependencySpec:
+    """An external service that is probed at protocol level and never started.
+
+    Attributes:
+        url: database, HTTP or ``tcp://`` URL; may hold a password and is therefore only shown redacted.
+        timeout: how long dependents wait for it before their start counts as failed.
+        interval: pause between two checks while it is waited for.
+        period: pause between two checks once it is up.
+    """
+
+    name: str
+    url: str = field(repr=False)
+    timeout: float = 60.0
+    interval: float = 0.25
+    period: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class LauncherSpec:
+    """The whole declaration after all layers were merged and the selection applied.
+
+    Attributes:
+        name: name of the project, shown everywhere.
+        root: absolute project directory; relative paths are relative to it.
+        mode: the mode asked for, never ``auto`` once the plan is built.
+        components: the selected components in declaration order.
+        dependencies: the dependencies that the selected components need.
+        groups: names of groups and their members.
+        pythonpath: absolute directories put in front of ``sys.path`` of every host.
+        environment: variables from ``.env`` and ``[environment]``, set for every component.
+        run_dir: absolute directory of the control socket and other run-time files (0700).
+        log_dir: absolute directory of the log files.
+        stop_timeout: longest duration of stopping the whole backend.
+        keep_going: a component that fails to start does not stop the others.
+        log_level: lowest level of Python log records that are kept.
+        source: the file that the declaration was read from; empty when it came from the command line.
+    """
+
+    name: str
+    root: str
+    components: tuple[ComponentSpec, ...]
+    mode: Mode = Mode.AUTO
+    dependencies: tuple[DependencySpec, ...] = ()
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pythonpath: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    run_dir: str = ""
+    log_dir: str = ""
+    stop_timeout: float = 30.0
+    keep_going: bool = False
+    log_level: str = "INFO"
+    source: str = ""

@@ -1,0 +1,180 @@
+"""What is: the state of every component and dependency at one moment. All times are monotonic seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum, unique
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@unique
+class Phase(StrEnum):
+    """Where a component stands in its life."""
+
+    WAITING = "waiting"
+    """Wanted up; something it depends on is not ready."""
+    STARTING = "starting"
+    READY = "ready"
+    UNREADY = "unready"
+    """Was ready, runs, but its readiness probe fails. Never a reason to restart it."""
+    STOPPING = "stopping"
+    BACKOFF = "backoff"
+    """Ended; will be started again when the delay is over."""
+    STOPPED = "stopped"
+    FAILED = "failed"
+    """Given up: needs somebody to look at it."""
+    COMPLETED = "completed"
+    """Ended as it should and is not to be started again."""
+
+
+ALIVE: frozenset[Phase] = frozenset({Phase.STARTING, Phase.READY, Phase.UNREADY, Phase.STOPPING})
+"""Phases in which an incarnation exists."""
+
+AT_REST: frozenset[Phase] = frozenset({Phase.STOPPED, Phase.FAILED, Phase.COMPLETED})
+"""Phases that are left only when somebody asks for it."""
+
+
+@unique
+class Desired(StrEnum):
+    """What is wanted of a component, apart from what it does just now."""
+
+    UP = "up"
+    DOWN = "down"
+
+
+@unique
+class ExitKind(StrEnum):
+    """How an incarnation ended."""
+
+    RETURNED = "returned"
+    """The agent or application returned, or the process exited with 0."""
+    RAISED = "raised"
+    """An exception, a failed lifespan, or a dead background task."""
+    EXITED = "exited"
+    """``SystemExit`` or a process exit with a code other than 0."""
+    SIGNALLED = "signalled"
+    """The process was ended by a signal."""
+    UNSTARTABLE = "unstartable"
+    """It can never start as declared: import error, missing attribute, command not found, port taken."""
+    UNREACHABLE = "unreachable"
+    """It never started: a dependency could not be reached in time."""
+    UNHEALTHY = "unhealthy"
+    """It was ended by the supervisor: start deadline or liveness."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How and why an incarnation ended.
+
+    Attributes:
+        message: one line for people: what happened, with the last frame of the user's own code where there is one.
+        hint: what to do about it; may be empty.
+        code: exit code of the process or ``SystemExit``; ``None`` where there is none.
+        signal: number of the signal that ended the process, 0 for none.
+        traceback: full traceback text; kept for the log, not shown by ``status``.
+        killed: it had to be killed because it ignored the request to stop.
+    """
+
+    kind: ExitKind
+    message: str = ""
+    hint: str = ""
+    code: int | None = None
+    signal: int = 0
+    traceback: str = field(default="", repr=False)
+    killed: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended of its own accord and without an error."""
+        return self.kind is ExitKind.RETURNED
+
+    @property
+    def fatal(self) -> bool:
+        """Whether starting it again as declared cannot help."""
+        return self.kind in (ExitKind.UNSTARTABLE, ExitKind.UNREACHABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentState:
+    """One component at one moment; changed only by ``launcher.core.machine``.
+
+    Attributes:
+        incarnation: number of the current or last life, 0 before the first.
+        since: when the phase was entered.
+        restart_asked: the next start was asked for and skips the backoff.
+        ready_at: when the current incarnation became ready; ``None`` before.
+        ever_ready: whether any incarnation was ready since somebody last asked for a start.
+        failures: consecutive failures, the exponent of the backoff.
+        restarts: times of the restarts that count in the restart window.
+        total_restarts: automatic restarts since the launcher started.
+        next_attempt_at: when a backoff ends; ``None`` elsewhere.
+        last_exit: how the last incarnation ended.
+        kills: how often the current incarnation was told to die after ignoring the request to stop.
+        reason: why it is in this phase, for people.
+        pid: process that runs the incarnation; ``None`` when there is none.
+    """
+
+    name: str
+    phase: Phase = Phase.STOPPED
+    desired: Desired = Desired.DOWN
+    incarnation: int = 0
+    since: float = 0.0
+    restart_asked: bool = False
+    ready_at: float | None = None
+    ever_ready: bool = False
+    failures: int = 0
+    restarts: tuple[float, ...] = ()
+    total_restarts: int = 0
+    next_attempt_at: float | None = None
+    last_exit: Exit | None = None
+    kills: int = 0
+    reason: str = ""
+    pid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DependencyState:
+    """What is known of an external service.
+
+    Attributes:
+        up: ``None`` before the first check.
+        watched_since: when somebody began to wait for it; ``None`` before.
+        since: when ``up`` last changed.
+        latency: duration of the last successful check in seconds.
+    """
+
+    name: str
+    up: bool | None = None
+    watched_since: float | None = None
+    since: float = 0.0
+    latency: float | None = None
+    reason: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetState:
+    """All components together; immutable, so it is its own snapshot.
+
+    Attributes:
+        settled: every component that is wanted up has once been ready, completed, or been given up.
+        draining: the whole backend is being stopped.
+        drain_reason: why, for people.
+        exit_code: what the launcher will end with; meaningful while draining.
+        forced: the stop has become immediate, by a second request or because it took too long.
+        killed: something had to be killed while the backend was being stopped.
+        finished: nothing is left to do; the launcher ends.
+    """
+
+    components: Mapping[str, ComponentState]
+    dependencies: Mapping[str, DependencyState] = field(default_factory=dict)
+    settled: bool = False
+    draining: bool = False
+    drain_reason: str = ""
+    exit_code: int = 0
+    forced: bool = False
+    killed: bool = False
+    finished: bool = False

@@ -1,0 +1,98 @@
+"""The loop around a check: asks again and again, and turns answers into events."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from launcher.core.health import Health, observe
+from launcher.model.events import BecameReady, BecameUnready, DependencyChecked
+from launcher.model.spec import ProbeKind
+from launcher.probes.checks import check_exec, check_http, check_tcp, check_url
+from launcher.probes.checks.result import CheckResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from launcher.model.events import Event
+    from launcher.model.spec import ComponentSpec, DependencySpec, Probe
+
+TOLD = frozenset({ProbeKind.LOG, ProbeKind.NOTIFY})
+"""Readiness that is told by the component and seen by its host; there is nothing to ask."""
+
+
+class Probes:
+    """Readiness probes of components and watches of dependencies, one task for each, on the supervisor's loop."""
+
+    def __init__(self, report: Callable[[Event], None]) -> None:
+        self._report = report
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def start(self, spec: ComponentSpec, incarnation: int) -> None:
+        """Ask whether an incarnation is ready: often until it is, now and then afterwards."""
+        probe = spec.ready
+        if probe is None or probe.kind in TOLD:
+            return
+        self._run(f"component {spec.name}", self._ask_component(spec, probe, incarnation))
+
+    def stop(self, name: str) -> None:
+        """Stop asking about a component."""
+        self._cancel(f"component {name}")
+
+    def watch(self, spec: DependencySpec) -> None:
+        """Ask whether an external service is up: often until it is, now and then afterwards."""
+        self._run(f"dependency {spec.name}", self._ask_dependency(spec))
+
+    async def close(self) -> None:
+        """Stop asking about everything."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    def _run(self, key: str, asking: asyncio._CoroutineLike[None]) -> None:
+        self._cancel(key)
+        self._tasks[key] = asyncio.get_running_loop().create_task(asking, name=f"probe of {key}")
+
+    def _cancel(self, key: str) -> None:
+        task = self._tasks.pop(key, None)
+        if task is not None:
+            task.cancel()
+
+    async def _ask_component(self, spec: ComponentSpec, probe: Probe, incarnation: int) -> None:
+        if probe.kind is ProbeKind.ALIVE:
+            await asyncio.sleep(probe.seconds)
+            self._report(BecameReady(spec.name, incarnation))
+            return
+        health = Health()
+        while True:
+            result = await check(spec, probe)
+            health, verdict = observe(health, ok=result.ok, threshold=probe.failures)
+            if verdict is True:
+                self._report(BecameReady(spec.name, incarnation))
+            elif verdict is False:
+                self._report(BecameUnready(spec.name, incarnation, result.reason))
+            await asyncio.sleep(probe.period if health.ready else probe.interval)
+
+    async def _ask_dependency(self, spec: DependencySpec) -> None:
+        while True:
+            result = await check_url(spec.url)
+            self._report(DependencyChecked(spec.name, result.ok, result.latency, result.reason, result.hint))
+            await asyncio.sleep(spec.period if result.ok else spec.interval)
+
+
+async def check(spec: ComponentSpec, probe: Probe) -> CheckResult:
+    """Ask a component once; a path is asked on the component's own bind."""
+    match probe.kind:
+        case ProbeKind.HTTP:
+            base = "" if "://" in probe.target or spec.bind is None else spec.bind.url
+            return await check_http(base + probe.target, timeout=probe.timeout)
+        case ProbeKind.TCP:
+            address, _, port = probe.target.rpartition(":")
+            return await check_tcp(address.strip("[]"), int(port), probe.timeout)
+        case ProbeKind.URL:
+            return await check_url(probe.target, probe.timeout)
+        case _:
+            environment = dict(spec.environment)
+            return await check_exec(probe.argv, timeout=probe.timeout, env=environment, cwd=spec.directory or None)

@@ -1,0 +1,1 @@
+"""The one loop: takes events, lets ``launcher.core`` decide, performs the effects and publishes what changed."""

@@ -1,0 +1,146 @@
+"""Commands on a running backend; each returns when its state is reached, not when it was asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.core.plan import suggestion
+from launcher.errors import CommandFailed, UnknownComponent, UsageError, WaitTimeout
+from launcher.model.events import RestartRequested, ShutdownRequested, StartRequested, StopRequested
+from launcher.model.state import AT_REST, ComponentState, FleetState, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from launcher.core.view import View
+    from launcher.supervisor.supervisor import Supervisor
+
+UP = frozenset({Phase.READY, Phase.COMPLETED})
+
+CONDITIONS = ("ready", "stopped", "completed", "settled")
+"""What ``wait`` can wait for; ``settled`` is about the whole backend and needs no component."""
+
+
+class Control:
+    """The commands of the command line and the API, on the supervisor's loop."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+
+    def view(self) -> View:
+        """Return an immutable picture of this moment."""
+        return self._supervisor.view()
+
+    async def start(self, name: str, timeout: float) -> None:
+        """Start a component and what it needs; return when it is ready or has completed.
+
+        Raises:
+            UnknownComponent: there is no such component.
+            CommandFailed: it failed, or the backend is being stopped.
+            WaitTimeout: it was not ready within ``timeout`` seconds; it goes on starting.
+        """
+        self._refuse_when_draining(name, "start")
+        await self._supervisor.apply(StartRequested(name))
+        await self._reach(name, "ready", lambda state: state.phase in UP, timeout)
+
+    async def stop(self, name: str, timeout: float) -> None:
+        """Stop a component; return when nothing of it is left.
+
+        Raises:
+            UnknownComponent: there is no such component.
+            WaitTimeout: it was still stopping after ``timeout`` seconds; it goes on stopping.
+        """
+        self._state(name)
+        await self._supervisor.apply(StopRequested(name))
+        await self._reach(name, "stopped", lambda state: state.phase in AT_REST, timeout)
+
+    async def restart(self, name: str, timeout: float) -> None:
+        """Stop a component and start it again; return when a new incarnation is ready.
+
+        Raises:
+            UnknownComponent: there is no such component.
+            CommandFailed: the new incarnation failed, or the backend is being stopped.
+            WaitTimeout: the new incarnation was not ready within ``timeout`` seconds.
+        """
+        self._refuse_when_draining(name, "restart")
+        before = self._state(name).incarnation
+        await self._supervisor.apply(RestartRequested(name))
+        await self._reach(name, "ready", lambda state: state.phase in UP and state.incarnation > before, timeout)
+
+    async def wait(self, name: str, condition: str, timeout: float) -> None:
+        """Wait until a component is ``ready``, ``stopped`` or ``completed``, or the whole backend has ``settled``.
+
+        Raises:
+            UnknownComponent: there is no such component.
+            UsageError: there is no such condition.
+            CommandFailed: the condition can no longer be reached without somebody doing something.
+            WaitTimeout: it was not reached within ``timeout`` seconds.
+        """
+        match condition:
+            case "settled":
+                await self._reach_settled(timeout)
+            case "ready":
+                await self._reach(name, condition, lambda state: state.phase in UP, timeout)
+            case "stopped":
+                await self._reach(name, condition, lambda state: state.phase in AT_REST, timeout)
+            case "completed":
+                await self._reach(name, condition, lambda state: state.phase is Phase.COMPLETED, timeout)
+            case _:
+                message = f'cannot wait for "{condition}": there is no such condition'
+                raise UsageError(message, hint=suggestion(condition, CONDITIONS))
+
+    def shutdown(self, reason: str) -> None:
+        """Begin to stop the whole backend in order; returns at once."""
+        self._supervisor.submit(ShutdownRequested(reason))
+
+    # -- waiting --
+
+    async def _reach(self, name: str, wanted: str, reached: Callable[[ComponentState], bool], timeout: float) -> None:
+        self._state(name)
+
+        def over(fleet: FleetState) -> bool:
+            state = fleet.components[name]
+            return reached(state) or _hopeless(state, wanted, fleet)
+
+        in_time = await self._supervisor.until(over, timeout)
+        state = self._state(name)
+        if reached(state):
+            return
+        if not in_time:
+            raise WaitTimeout(f"{name} is not {wanted} after {timeout:g} s: it is {self._situation(state)}")
+        hint = state.last_exit.hint if state.last_exit is not None else ""
+        raise CommandFailed(
+            f"{name} is not {wanted}: it is {self._situation(state)}", hint=hint or f"see: launcher logs {name}"
+        )
+
+    async def _reach_settled(self, timeout: float) -> None:
+        if await self._supervisor.until(lambda fleet: fleet.settled or fleet.draining, timeout):
+            if self.view().fleet.draining:
+                raise CommandFailed(f"the backend is being stopped: {self.view().fleet.drain_reason}")
+            return
+        slow = [state for state in self.view().fleet.components.values() if state.phase not in UP | AT_REST]
+        what = "; ".join(f"{state.name} is {self._situation(state)}" for state in slow)
+        raise WaitTimeout(f"the backend is not up after {timeout:g} s: {what}")
+
+    def _situation(self, state: ComponentState) -> str:
+        waits = ", ".join(f"{wait.name}: {wait.what}" for wait in self.view().waits_for(state.name))
+        details = waits or state.reason
+        return f"{state.phase} ({details})" if details else str(state.phase)
+
+    def _state(self, name: str) -> ComponentState:
+        components = self.view().fleet.components
+        if name not in components:
+            raise UnknownComponent(f'there is no component called "{name}"', hint=suggestion(name, components))
+        return components[name]
+
+    def _refuse_when_draining(self, name: str, verb: str) -> None:
+        self._state(name)
+        if self.view().fleet.draining:
+            raise CommandFailed(f"cannot {verb} {name}: the backend is being stopped")
+
+
+def _hopeless(state: ComponentState, wanted: str, fleet: FleetState) -> bool:
+    """Whether the component rests in another state than the wanted one."""
+    if fleet.draining and wanted != "stopped":
+        return True
+    return state.phase in AT_REST

@@ -1,0 +1,173 @@
+"""The supervisor: one inbox, one loop, one owner of the state.
+
+``inbox → (state, effects) = fleet.advance(state, event) → effects performed → transitions published``. Only the loop changes state, so there
+are no locks; whoever wants something submits an event, whoever wants to know takes a view.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from typing import TYPE_CHECKING
+
+from launcher import __version__
+from launcher.core import fleet as fleets
+from launcher.core.view import View
+from launcher.model.effects import (
+    CancelTimer,
+    Effect,
+    Finish,
+    Kill,
+    Launch,
+    RequestStop,
+    SetTimer,
+    StartProbe,
+    StopProbe,
+    WatchDependency,
+)
+from launcher.model.events import Exited, StartAllRequested
+from launcher.model.state import Exit, ExitKind, FleetState
+from launcher.supervisor.timers import Timers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from launcher.core.plan import Plan
+    from launcher.hosts.base import Host
+    from launcher.model.events import Event
+    from launcher.probes.runner import Probes
+    from launcher.supervisor.journal import Journal
+
+logger = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Runs a plan until it is over.
+
+    Args:
+        plan: what to run.
+        journal: where every transition is published.
+        connect: called once with the running loop; returns the host of a component and the probes. It is called late because hosts and
+            probes belong to the loop that the supervisor runs on.
+    """
+
+    def __init__(self, plan: Plan, journal: Journal, connect: Callable[[], tuple[Callable[[str], Host], Probes]]) -> None:
+        self.plan = plan
+        self.journal = journal
+        self.finish = Finish(0, "")
+        self._connect = connect
+        self._fleet = fleets.initial(plan, time.monotonic())
+        self._started_at = time.time()
+        self._early: list[Event] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._inbox: asyncio.Queue[tuple[Event, asyncio.Future[None] | None]] = asyncio.Queue()
+        self._changed = asyncio.Event()
+        self._timers: Timers
+        self._host_of: Callable[[str], Host]
+        self._probes: Probes
+
+    # -- for everybody, from any thread --
+
+    def submit(self, event: Event) -> None:
+        """Put an event into the inbox; may be called from any thread and from signal handlers, and never blocks."""
+        loop = self._loop
+        if loop is None:
+            self._early.append(event)
+            return
+        try:
+            loop.call_soon_threadsafe(self._inbox.put_nowait, (event, None))
+        except RuntimeError:  # the loop is closed: nobody is left to decide anything
+            logger.debug("dropped after the end: %s", event)
+
+    def view(self) -> View:
+        """Return an immutable picture of this moment; may be called from any thread."""
+        return View(
+            plan=self.plan,
+            fleet=self._fleet,
+            now=time.monotonic(),
+            wall=time.time(),
+            started_at=self._started_at,
+            pid=os.getpid(),
+            version=__version__,
+        )
+
+    # -- for the supervisor's own loop --
+
+    async def apply(self, event: Event) -> None:
+        """Put an event into the inbox and return when its consequences are decided."""
+        done = asyncio.get_running_loop().create_future()
+        self._inbox.put_nowait((event, done))
+        await done
+
+    async def until(self, reached: Callable[[FleetState], bool], timeout: float | None = None) -> bool:
+        """Wait until the fleet satisfies ``reached``; false when it did not within ``timeout`` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                while not reached(self._fleet):
+                    changed = self._changed
+                    await changed.wait()
+        except TimeoutError:
+            return reached(self._fleet)
+        return True
+
+    async def run(self) -> int:
+        """Start everything, supervise until the end, and return the exit code."""
+        loop = asyncio.get_running_loop()
+        self._timers = Timers(loop, self.submit)
+        self._host_of, self._probes = self._connect()
+        self._inbox.put_nowait((StartAllRequested(), None))
+        self._loop = loop
+        for event in self._early:
+            self._inbox.put_nowait((event, None))
+        try:
+            while not self._fleet.finished:
+                event, done = await self._inbox.get()
+                self._fold(event)
+                if done is not None and not done.done():
+                    done.set_result(None)
+        finally:
+            self._timers.close()
+            await self._probes.close()
+        return self.finish.exit_code
+
+    def _fold(self, event: Event) -> None:
+        step = fleets.advance(self.plan, self._fleet, event, time.monotonic())
+        self._fleet = step.fleet
+        for transition in step.transitions:
+            self.journal.publish(transition)
+        for effect in step.effects:
+            self._perform(effect)
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case Launch(component=name, incarnation=incarnation):
+                self._launch(name, incarnation)
+            case RequestStop(component=name, incarnation=incarnation):
+                self._host_of(name).request_stop(name, incarnation)
+            case Kill(component=name, incarnation=incarnation):
+                self._host_of(name).kill(name, incarnation)
+            case SetTimer():
+                self._timers.set(effect)
+            case CancelTimer(timer=timer, name=name):
+                self._timers.cancel(timer, name)
+            case StartProbe(component=name, incarnation=incarnation):
+                self._probes.start(self.plan.components[name], incarnation)
+            case StopProbe(component=name):
+                self._probes.stop(name)
+            case WatchDependency(dependency=name):
+                self._probes.watch(next(spec for spec in self.plan.spec.dependencies if spec.name == name))
+            case Finish():
+                self.finish = effect
+
+    def _launch(self, name: str, incarnation: int) -> None:
+        try:
+            self._host_of(name).launch(self.plan.components[name], incarnation)
+        except Exception as error:
+            # A host that cannot even try (no file descriptors, no processes left) must not take the supervisor with it.
+            logger.exception("cannot launch %s", name)
+            ended = Exit(ExitKind.RAISED, f"cannot launch: {type(error).__name__}: {error}")
+            self.submit(Exited(name, incarnation, ended))
