@@ -152,11 +152,16 @@ class _Turn:
             case StartAllRequested():
                 for name in self.fleet.components:
                     self._start(name)
+            case ComponentEvent():
+                self._take_for_component(event)
+
+    def _take_for_component(self, event: ComponentEvent) -> None:
+        match event:
             case StartRequested(component=name):
                 self._start(name)
             case RestartRequested() if self.fleet.draining:
                 pass
-            case ComponentEvent():
+            case _:
                 self.apply(event)
 
     def _start(self, name: str) -> None:
@@ -164,7 +169,8 @@ class _Turn:
         if self.fleet.draining:
             return
         for needed in self.plan.requirements(name):
-            if self.fleet.components[needed].phase in (Phase.STOPPED, Phase.FAILED):
+            state = self.fleet.components[needed]
+            if state.desired is Desired.DOWN or state.phase is Phase.FAILED:
                 self.apply(StartRequested(needed))
         self.apply(StartRequested(name))
 
@@ -225,7 +231,9 @@ class _Turn:
         self._set_dependency(replace(dependency, watched_since=None))
         timeout = next(spec.timeout for spec in self.plan.spec.dependencies if spec.name == name)
         what = dependency.reason or "no answer"
-        ended = Exit(ExitKind.UNREACHABLE, f"{name} was not reachable for {timeout:g} s: {what}", dependency.hint)
+        ended = Exit(
+            ExitKind.UNREACHABLE, f"{name} was not reachable for {timeout:g} s: {what}", dependency.hint
+        )
         for state in list(self.fleet.components.values()):
             if name in self.plan.components[state.name].depends_on:
                 self.apply(DependencyFailed(state.name, ended))
@@ -322,20 +330,29 @@ class _Turn:
                 self._drain(f"{state.name} is critical and failed", EXIT_ESCALATED)
 
     def _start_is_over(self, state: ComponentState) -> bool:
-        if state.desired is Desired.DOWN:
+        if state.desired is Desired.DOWN or state.ever_ready:
             return True
         if state.phase is Phase.WAITING:
             blocked = (Phase.FAILED, Phase.STOPPED)
-            return any(self.fleet.components[name].phase in blocked for name in self.plan.requirements(state.name))
-        return state.phase in (Phase.READY, Phase.UNREADY, Phase.COMPLETED, Phase.FAILED)
+            return any(
+                self.fleet.components[name].phase in blocked for name in self.plan.requirements(state.name)
+            )
+        return state.phase in (Phase.COMPLETED, Phase.FAILED)
 
     def _conclude(self) -> None:
         states = self.fleet.components.values()
         if self.fleet.draining:
             if all(state.phase in AT_REST for state in states):
                 self._finish(self._exit_code(), self.fleet.drain_reason)
-        elif all(state.phase in (Phase.COMPLETED, Phase.FAILED) for state in states):
+        elif all(self._has_ended(state) for state in states):
             self._finish(self._exit_code(), "every component has ended")
+
+    def _has_ended(self, state: ComponentState) -> bool:
+        """Whether nothing more comes of it unless somebody asks: it ended, or waits for something that failed for good."""
+        if state.phase is Phase.WAITING:
+            needed = self.plan.requirements(state.name)
+            return any(self.fleet.components[name].phase is Phase.FAILED for name in needed)
+        return state.phase in (Phase.COMPLETED, Phase.FAILED)
 
     def _exit_code(self) -> int:
         if self.fleet.exit_code:

@@ -104,7 +104,9 @@ def _want_up(_spec: ComponentSpec, state: ComponentState, _event: ComponentEvent
 
 
 def _retry(_spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, _now: float) -> Result:
-    return replace(state, phase=Phase.WAITING, next_attempt_at=None), (CancelTimer(Timer.BACKOFF, state.name),)
+    return replace(state, phase=Phase.WAITING, next_attempt_at=None), (
+        CancelTimer(Timer.BACKOFF, state.name),
+    )
 
 
 def _stay_down(_spec: ComponentSpec, state: ComponentState, event: ComponentEvent, _now: float) -> Result:
@@ -156,7 +158,9 @@ def _become_ready(_spec: ComponentSpec, state: ComponentState, _event: Component
     return after, (CancelTimer(Timer.START, state.name),)
 
 
-def _become_unready(_spec: ComponentSpec, state: ComponentState, event: ComponentEvent, _now: float) -> Result:
+def _become_unready(
+    _spec: ComponentSpec, state: ComponentState, event: ComponentEvent, _now: float
+) -> Result:
     return replace(state, phase=Phase.UNREADY, reason=cast("BecameUnready", event).reason), ()
 
 
@@ -178,7 +182,9 @@ def _stop(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, _no
     )
 
 
-def _want_up_again(_spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, _now: float) -> Result:
+def _want_up_again(
+    _spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, _now: float
+) -> Result:
     return replace(state, desired=Desired.UP, restart_asked=True, reason="restarting"), ()
 
 

@@ -143,7 +143,9 @@ def _duplicate_names(components: Iterable[ComponentSpec]) -> Iterator[Problem]:
     seen: set[str] = set()
     for component in components:
         if component.name in seen:
-            yield Problem(f"components.{component.name}", f'there are two components called "{component.name}"')
+            yield Problem(
+                f"components.{component.name}", f'there are two components called "{component.name}"'
+            )
         seen.add(component.name)
 
 
@@ -164,7 +166,7 @@ def _unknown_names(spec: LauncherSpec) -> Iterator[Problem]:
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return a hint that names what was probably meant, or what there is to choose from."""
-    from difflib import get_close_matches  # noqa: PLC0415 (only wanted when something is wrong)
+    from difflib import get_close_matches  # only wanted when something is wrong
 
     choices = sorted(known)
     close = get_close_matches(name, choices, n=1)

@@ -65,7 +65,9 @@ class Control:
         self._refuse_when_draining(name, "restart")
         before = self._state(name).incarnation
         await self._supervisor.apply(RestartRequested(name))
-        await self._reach(name, "ready", lambda state: state.phase in UP and state.incarnation > before, timeout)
+        await self._reach(
+            name, "ready", lambda state: state.phase in UP and state.incarnation > before, timeout
+        )
 
     async def wait(self, name: str, condition: str, timeout: float) -> None:
         """Wait until a component is ``ready``, ``stopped`` or ``completed``, or the whole backend has ``settled``.
@@ -95,7 +97,9 @@ class Control:
 
     # -- waiting --
 
-    async def _reach(self, name: str, wanted: str, reached: Callable[[ComponentState], bool], timeout: float) -> None:
+    async def _reach(
+        self, name: str, wanted: str, reached: Callable[[ComponentState], bool], timeout: float
+    ) -> None:
         self._state(name)
 
         def over(fleet: FleetState) -> bool:
@@ -110,7 +114,8 @@ class Control:
             raise WaitTimeout(f"{name} is not {wanted} after {timeout:g} s: it is {self._situation(state)}")
         hint = state.last_exit.hint if state.last_exit is not None else ""
         raise CommandFailed(
-            f"{name} is not {wanted}: it is {self._situation(state)}", hint=hint or f"see: launcher logs {name}"
+            f"{name} is not {wanted}: it is {self._situation(state)}",
+            hint=hint or f"see: launcher logs {name}",
         )
 
     async def _reach_settled(self, timeout: float) -> None:
@@ -130,7 +135,9 @@ class Control:
     def _state(self, name: str) -> ComponentState:
         components = self.view().fleet.components
         if name not in components:
-            raise UnknownComponent(f'there is no component called "{name}"', hint=suggestion(name, components))
+            raise UnknownComponent(
+                f'there is no component called "{name}"', hint=suggestion(name, components)
+            )
         return components[name]
 
     def _refuse_when_draining(self, name: str, verb: str) -> None:
@@ -141,6 +148,6 @@ class Control:
 
 def _hopeless(state: ComponentState, wanted: str, fleet: FleetState) -> bool:
     """Whether the component rests in another state than the wanted one."""
-    if fleet.draining and wanted != "stopped":
+    if fleet.finished or (fleet.draining and wanted != "stopped"):
         return True
     return state.phase in AT_REST

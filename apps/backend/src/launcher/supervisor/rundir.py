@@ -48,7 +48,9 @@ def _locked(run_dir: Path) -> int:
         descriptor = os.open(run_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         message = f"cannot use the run directory {run_dir}: {error.strerror or error}"
-        raise RunDirectoryError(message, hint="choose another with LAUNCHER_RUN_DIR or [launcher] run_dir") from error
+        raise RunDirectoryError(
+            message, hint="choose another with LAUNCHER_RUN_DIR or [launcher] run_dir"
+        ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

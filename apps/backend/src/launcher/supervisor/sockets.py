@@ -57,8 +57,8 @@ def bind_all(plan: Plan) -> Listening:
     except BindFailed:
         Listening(plan, sockets).close()
         raise
-    spec = replace(plan.spec, components=tuple(components.values()))
-    return Listening(replace(plan, spec=spec, components=components), sockets)
+    whole = replace(plan.spec, components=tuple(components.values()))
+    return Listening(replace(plan, spec=whole, components=components), sockets)
 
 
 def _bound(name: str, bind: Bind) -> socket.socket:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from launcher import __version__
@@ -53,14 +54,17 @@ class Supervisor:
             probes belong to the loop that the supervisor runs on.
     """
 
-    def __init__(self, plan: Plan, journal: Journal, connect: Callable[[], tuple[Callable[[str], Host], Probes]]) -> None:
+    def __init__(
+        self, plan: Plan, journal: Journal, connect: Callable[[], tuple[Callable[[str], Host], Probes]]
+    ) -> None:
         self.plan = plan
         self.journal = journal
         self.finish = Finish(0, "")
         self._connect = connect
         self._fleet = fleets.initial(plan, time.monotonic())
         self._started_at = time.time()
-        self._early: list[Event] = []
+        self._arrived: deque[Event] = deque()
+        self._over = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._inbox: asyncio.Queue[tuple[Event, asyncio.Future[None] | None]] = asyncio.Queue()
         self._changed = asyncio.Event()
@@ -72,12 +76,13 @@ class Supervisor:
 
     def submit(self, event: Event) -> None:
         """Put an event into the inbox; may be called from any thread and from signal handlers, and never blocks."""
+        # First the event, then the look for the loop; `run` does it the other way round, so that no event falls in between.
+        self._arrived.append(event)
         loop = self._loop
         if loop is None:
-            self._early.append(event)
             return
         try:
-            loop.call_soon_threadsafe(self._inbox.put_nowait, (event, None))
+            loop.call_soon_threadsafe(self._take_arrived)
         except RuntimeError:  # the loop is closed: nobody is left to decide anything
             logger.debug("dropped after the end: %s", event)
 
@@ -96,16 +101,20 @@ class Supervisor:
     # -- for the supervisor's own loop --
 
     async def apply(self, event: Event) -> None:
-        """Put an event into the inbox and return when its consequences are decided."""
+        """Put an event into the inbox and return when its consequences are decided; after the end there are none."""
+        if self._over:
+            return
         done = asyncio.get_running_loop().create_future()
         self._inbox.put_nowait((event, done))
         await done
 
     async def until(self, reached: Callable[[FleetState], bool], timeout: float | None = None) -> bool:
-        """Wait until the fleet satisfies ``reached``; false when it did not within ``timeout`` seconds."""
+        """Wait until the fleet satisfies ``reached``; false when it did not within ``timeout`` seconds, or when all is over."""
         try:
             async with asyncio.timeout(timeout):
                 while not reached(self._fleet):
+                    if self._over:
+                        return False
                     changed = self._changed
                     await changed.wait()
         except TimeoutError:
@@ -119,8 +128,7 @@ class Supervisor:
         self._host_of, self._probes = self._connect()
         self._inbox.put_nowait((StartAllRequested(), None))
         self._loop = loop
-        for event in self._early:
-            self._inbox.put_nowait((event, None))
+        self._take_arrived()
         try:
             while not self._fleet.finished:
                 event, done = await self._inbox.get()
@@ -128,9 +136,23 @@ class Supervisor:
                 if done is not None and not done.done():
                     done.set_result(None)
         finally:
+            self._let_go()
             self._timers.close()
             await self._probes.close()
         return self.finish.exit_code
+
+    def _take_arrived(self) -> None:
+        while self._arrived:
+            self._inbox.put_nowait((self._arrived.popleft(), None))
+
+    def _let_go(self) -> None:
+        """Nothing is decided any more: whoever still waits is not to wait for ever."""
+        self._over = True
+        self._changed.set()
+        while not self._inbox.empty():
+            _, done = self._inbox.get_nowait()
+            if done is not None and not done.done():
+                done.set_result(None)
 
     def _fold(self, event: Event) -> None:
         step = fleets.advance(self.plan, self._fleet, event, time.monotonic())
@@ -138,7 +160,11 @@ class Supervisor:
         for transition in step.transitions:
             self.journal.publish(transition)
         for effect in step.effects:
-            self._perform(effect)
+            try:
+                self._perform(effect)
+            except Exception:
+                # One host or probe that fails must not take the supervisor, and thereby all the others, with it.
+                logger.exception("cannot perform %s", effect)
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launcher.model.effects import Timer
-from launcher.model.events import BackoffOver, DependencyDeadline, Event, GraceOver, ShutdownDeadline, StartDeadline
+from launcher.model.events import (
+    BackoffOver,
+    DependencyDeadline,
+    Event,
+    GraceOver,
+    ShutdownDeadline,
+    StartDeadline,
+)
 
 if TYPE_CHECKING:
     import asyncio
