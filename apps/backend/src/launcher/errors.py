@@ -5,9 +5,8 @@ An error has a message (what failed and why), an optional hint (what to do) and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum, unique
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,8 +63,7 @@ class UsageError(LauncherError):
     exit_code = ExitCode.USAGE
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing that is wrong with a declaration.
 
     Attributes:

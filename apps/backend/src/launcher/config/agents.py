@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from launcher.config.build import Draft, Values
-from launcher.config.suggest import did_you_mean
+from launcher.core.suggest import did_you_mean
 from launcher.config.table import COMPONENT
 from launcher.config.values import BadValue, check_name
 from launcher.errors import LauncherError, Problem

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from launcher.config.entries import Document, Entry, unknown_hint
 from launcher.config.fields import Field, KeyPath, Named, Node, Section
-from launcher.config.suggest import closest, did_you_mean
+from launcher.core.suggest import closest, did_you_mean
 from launcher.config.table import LAUNCHER, ROOT
 from launcher.config.values import BadValue
 from launcher.errors import Problem
@@ -23,7 +23,7 @@ FOREIGN_VARIABLES: Mapping[str, str] = {
     "LAUNCHER_LEGACY": "for the backend; the launcher ignores it",
     "LAUNCHER_COMPONENT": "set by the launcher for each component: its name",
     "LAUNCHER_INCARNATION": "set by the launcher for each component: number of its life",
-    "LAUNCHER_CHILD_FD": "set by the launcher for its own hosts",
+    "LAUNCHER_LIFE": "set by the launcher for each component: marks the processes of one life",
 }
 """Variables of the same prefix that are never read as configuration."""
 

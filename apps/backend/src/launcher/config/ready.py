@@ -75,7 +75,7 @@ def _from_text(text: str) -> Probe:
             raise BadValue(f'holds white space in the path "{text}"', "write a space as %20")
         return Probe(ProbeKind.HTTP, text)
     if "://" not in text:
-        from launcher.config.suggest import closest
+        from launcher.core.suggest import closest
 
         near = 'did you mean "notify"?' if closest(text, ["notify"]) else HINT
         raise BadValue(f'"{text}" is not a readiness check', near if text else HINT)
@@ -90,7 +90,7 @@ def _from_text(text: str) -> Probe:
 
 
 def _from_table(table: Mapping[str, object]) -> Probe:
-    from launcher.config.suggest import did_you_mean
+    from launcher.core.suggest import did_you_mean
 
     for key in table:
         if key not in (*FORMS, *TIMING):

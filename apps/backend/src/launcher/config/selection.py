@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from launcher.config.suggest import did_you_mean
+from launcher.core.suggest import did_you_mean
 from launcher.errors import Problem
 
 

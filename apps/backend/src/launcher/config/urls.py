@@ -66,7 +66,7 @@ def parse_url(value: object) -> str:
 
 
 def _scheme_hint(scheme: str) -> str:
-    from launcher.config.suggest import closest
+    from launcher.core.suggest import closest
 
     base = scheme.partition("+")[0]
     if base in PORT_ONLY:

@@ -256,7 +256,7 @@ def parse_signal(value: object) -> str:
     short = text.upper().removeprefix("SIG")
     if short in SIGNALS:
         return f"SIG{short}"
-    from launcher.config.suggest import did_you_mean
+    from launcher.core.suggest import did_you_mean
 
     names = [f"SIG{name}" for name in SIGNALS]
     raise BadValue(
@@ -266,7 +266,7 @@ def parse_signal(value: object) -> str:
 
 def parse_choice(value: object, choices: tuple[str, ...]) -> str:
     """Check that a text is one of a few words."""
-    from launcher.config.suggest import closest
+    from launcher.core.suggest import closest
 
     if isinstance(value, str) and value in choices:
         return value

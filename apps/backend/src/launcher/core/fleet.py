@@ -146,7 +146,8 @@ class _Turn:
                 self._drain(reason, code)
             case ShutdownForced(reason=reason, exit_code=code):
                 self._drain(reason, code)
-                self._force(code)
+                if not self.fleet.forced:  # whoever goes on asking must not push the end away
+                    self._force(code)
             case ShutdownDeadline():
                 self._out_of_time()
             case StartAllRequested():
@@ -159,20 +160,20 @@ class _Turn:
         match event:
             case StartRequested(component=name):
                 self._start(name)
-            case RestartRequested() if self.fleet.draining:
-                pass
+            case RestartRequested(component=name):
+                self._start(name, event)
             case _:
                 self.apply(event)
 
-    def _start(self, name: str) -> None:
-        """A wish to start something includes what it needs."""
+    def _start(self, name: str, wish: ComponentEvent | None = None) -> None:
+        """A wish to start, or restart, something includes what it needs."""
         if self.fleet.draining:
             return
         for needed in self.plan.requirements(name):
             state = self.fleet.components[needed]
             if state.desired is Desired.DOWN or state.phase is Phase.FAILED:
                 self.apply(StartRequested(needed))
-        self.apply(StartRequested(name))
+        self.apply(wish or StartRequested(name))
 
     def apply(self, event: ComponentEvent) -> None:
         """Route an event to the machine, unless it comes from a life that is over."""
@@ -345,7 +346,8 @@ class _Turn:
             if all(state.phase in AT_REST for state in states):
                 self._finish(self._exit_code(), self.fleet.drain_reason)
         elif all(self._has_ended(state) for state in states):
-            self._finish(self._exit_code(), "every component has ended")
+            self._drain("every component has ended", 0)
+            self.settle()
 
     def _has_ended(self, state: ComponentState) -> bool:
         """Whether nothing more comes of it unless somebody asks: it ended, or waits for something that failed for good."""

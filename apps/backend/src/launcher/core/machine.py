@@ -93,7 +93,6 @@ def _want_up(_spec: ComponentSpec, state: ComponentState, _event: ComponentEvent
         state,
         phase=Phase.WAITING,
         desired=Desired.UP,
-        restart_asked=False,
         ever_ready=False,
         failures=0,
         restarts=(),
@@ -122,7 +121,6 @@ def _launch(spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, 
         state,
         phase=Phase.STARTING,
         incarnation=incarnation,
-        restart_asked=False,
         ready_at=None,
         kills=0,
         reason="",
@@ -234,7 +232,7 @@ def _next_life(spec: ComponentSpec, state: ComponentState, ended: Exit, now: flo
     if state.desired is Desired.DOWN:
         return replace(state, phase=Phase.STOPPED), ()
     if state.restart_asked:
-        return replace(state, phase=Phase.WAITING), ()
+        return replace(state, phase=Phase.WAITING, restart_asked=False), ()
     if ended.fatal:
         return replace(state, phase=Phase.FAILED), ()
     if not _restarts(spec, ended):
@@ -290,11 +288,8 @@ STOP = Action("stop", (Phase.STOPPING,), _stop)
 WANT_UP_AGAIN = Action("want up again", (), _want_up_again)
 WANT_DOWN_INSTEAD = Action("want down instead", (), _want_down_instead)
 KILL = Action("kill", (), _kill)
-END = Action(
-    "end",
-    (Phase.STOPPED, Phase.WAITING, Phase.BACKOFF, Phase.COMPLETED, Phase.FAILED),
-    _end,
-)
+END = Action("end", (Phase.WAITING, Phase.BACKOFF, Phase.COMPLETED, Phase.FAILED), _end)
+END_STOPPING = Action("end stopping", (Phase.STOPPED, Phase.WAITING, Phase.BACKOFF, Phase.FAILED), _end)
 
 
 def _row(  # noqa: PLR0913 (one argument per phase: a row of the table)
@@ -368,7 +363,7 @@ TABLE: Mapping[type[ComponentEvent], Mapping[Phase, Action]] = {
         backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
     ),
     Exited: _row(
-        waiting=IGNORE, starting=END, ready=END, unready=END, stopping=END,
+        waiting=IGNORE, starting=END, ready=END, unready=END, stopping=END_STOPPING,
         backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
     ),
     GraceOver: _row(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from launcher.core.graph import descendants, find_cycles, waves
+from launcher.core.suggest import did_you_mean
 from launcher.errors import ConfigError, Problem
 from launcher.model.spec import Kind, Mode
 
@@ -160,19 +161,8 @@ def _unknown_names(spec: LauncherSpec) -> Iterator[Problem]:
                 yield Problem(
                     _where(component.name, "depends_on"),
                     f'there is no component or dependency called "{needed}"',
-                    suggestion(needed, known),
+                    did_you_mean(needed, sorted(known)),
                 )
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return a hint that names what was probably meant, or what there is to choose from."""
-    from difflib import get_close_matches  # only wanted when something is wrong
-
-    choices = sorted(known)
-    close = get_close_matches(name, choices, n=1)
-    if close:
-        return f'did you mean "{close[0]}"?'
-    return f"known: {', '.join(choices)}" if choices else ""
 
 
 def _cycles(components: Mapping[str, ComponentSpec]) -> Iterator[Problem]:

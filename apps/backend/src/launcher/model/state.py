@@ -104,7 +104,7 @@ class ComponentState:
     Attributes:
         incarnation: number of the current or last life, 0 before the first.
         since: when the phase was entered.
-        restart_asked: the next start was asked for and skips the backoff.
+        restart_asked: while stopping: the next start was asked for and skips the backoff.
         ready_at: when the current incarnation became ready; ``None`` before.
         ever_ready: whether any incarnation was ready since somebody last asked for a start.
         failures: consecutive failures, the exponent of the backoff.

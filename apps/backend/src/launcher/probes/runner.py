@@ -95,4 +95,6 @@ async def check(spec: ComponentSpec, probe: Probe) -> CheckResult:
             return await check_url(probe.target, probe.timeout)
         case _:
             environment = dict(spec.environment)
-            return await check_exec(probe.argv, timeout=probe.timeout, env=environment, cwd=spec.directory or None)
+            return await check_exec(
+                probe.argv, timeout=probe.timeout, env=environment, cwd=spec.directory or None
+            )

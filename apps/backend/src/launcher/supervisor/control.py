@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from launcher.core.plan import suggestion
+from launcher.core.suggest import did_you_mean
 from launcher.errors import CommandFailed, UnknownComponent, UsageError, WaitTimeout
 from launcher.model.events import RestartRequested, ShutdownRequested, StartRequested, StopRequested
 from launcher.model.state import AT_REST, ComponentState, FleetState, Phase
@@ -89,7 +89,7 @@ class Control:
                 await self._reach(name, condition, lambda state: state.phase is Phase.COMPLETED, timeout)
             case _:
                 message = f'cannot wait for "{condition}": there is no such condition'
-                raise UsageError(message, hint=suggestion(condition, CONDITIONS))
+                raise UsageError(message, hint=did_you_mean(condition, CONDITIONS))
 
     def shutdown(self, reason: str) -> None:
         """Begin to stop the whole backend in order; returns at once."""
@@ -112,6 +112,8 @@ class Control:
             return
         if not in_time:
             raise WaitTimeout(f"{name} is not {wanted} after {timeout:g} s: it is {self._situation(state)}")
+        if wanted != "stopped" and state.phase not in AT_REST:
+            raise CommandFailed(f"{name} is not {wanted}: the backend is being stopped")
         hint = state.last_exit.hint if state.last_exit is not None else ""
         raise CommandFailed(
             f"{name} is not {wanted}: it is {self._situation(state)}",
@@ -136,7 +138,7 @@ class Control:
         components = self.view().fleet.components
         if name not in components:
             raise UnknownComponent(
-                f'there is no component called "{name}"', hint=suggestion(name, components)
+                f'there is no component called "{name}"', hint=did_you_mean(name, components)
             )
         return components[name]
 

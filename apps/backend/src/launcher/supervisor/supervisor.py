@@ -114,6 +114,7 @@ class Supervisor:
             async with asyncio.timeout(timeout):
                 while not reached(self._fleet):
                     if self._over:
+                        await asyncio.sleep(0)  # whoever asks in a loop can still be cancelled
                         return False
                     changed = self._changed
                     await changed.wait()

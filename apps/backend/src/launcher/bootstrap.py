@@ -1,0 +1,295 @@
+"""The one file that knows everybody: declaration → plan → sockets → hosts → supervisor → API."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from launcher.config.load import load
+from launcher.core.plan import MAIN, Plan, build
+from launcher.errors import ExitCode, UsageError
+from launcher.hosts.command import CommandHost
+from launcher.hosts.discover import discover_agents
+from launcher.hosts.inline import InlineHost
+from launcher.hosts.process import ProcessHost
+from launcher.model.events import ShutdownForced, ShutdownRequested
+from launcher.model.logs import LogLine, Stream
+from launcher.model.spec import Kind, Mode, Restart, RestartPolicy
+from launcher.model.state import FleetState, Phase
+from launcher.observe.console import Console
+from launcher.observe.logs import LogStore
+from launcher.observe.surroundings import surroundings
+from launcher.probes.runner import Probes
+from launcher.supervisor.control import Control
+from launcher.supervisor.journal import Entry, Journal
+from launcher.supervisor.rundir import held
+from launcher.supervisor.sockets import Listening, bind_all
+from launcher.supervisor.supervisor import Supervisor
+from launcher.web.server import ControlServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from types import FrameType
+
+    from launcher.config.load import Request
+    from launcher.hosts.base import Host
+
+DEBOUNCE = 0.5
+"""Seconds within which the same signal counts once: a terminal and a script runner may both deliver one Ctrl-C."""
+
+EXIT_PATIENCE = 3.0
+"""Seconds that code of the backend may keep the process from ending after everything was stopped."""
+
+TICK = 0.1
+"""Seconds between two looks of the console while something starts or stops; at rest it does not look at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """What ``launcher up`` was asked for.
+
+    Attributes:
+        request: where the declaration comes from.
+        color: whether the console may use colour and redraw its last line.
+        quiet: whether the console leaves out log lines.
+    """
+
+    request: Request
+    color: bool = False
+    quiet: bool = False
+
+
+def up(options: UpOptions) -> int:
+    """Run the backend until it is stopped; return the exit code.
+
+    Raises:
+        LauncherError: before anything was started: the declaration is wrong, a port is taken, a launcher is running already.
+    """
+    loaded = load(replace(options.request, discover_agents=discover_agents))
+    plan = build(loaded.spec, surroundings())
+    with held(Path(plan.spec.run_dir), plan.spec.root):
+        return _run(plan, options, notes=(*loaded.warnings, *loaded.notes), controlled=True)
+
+
+def run(options: UpOptions, names: Sequence[str]) -> int:
+    """Run only the named components, in this process, until they end: for containers and debuggers.
+
+    Nothing they depend on is started, nothing is restarted, and no other terminal can control them.
+
+    Raises:
+        LauncherError: as ``up``; also when a name is not declared.
+    """
+    request = replace(options.request, mode=Mode.SINGLE.value, discover_agents=discover_agents)
+    spec = load(request).spec
+    chosen = tuple(component for component in spec.components if component.name in names)
+    missing = set(names) - {component.name for component in chosen}
+    if missing:
+        known = ", ".join(component.name for component in spec.components)
+        raise UsageError(f"cannot run {', '.join(sorted(missing))}: not declared", hint=f"declared: {known}")
+    once = Restart(policy=RestartPolicy.NEVER)
+    alone = tuple(replace(component, depends_on=(), restart=once) for component in chosen)
+    plan = build(replace(spec, components=alone, dependencies=()))
+    return _run(plan, options, notes=(), controlled=False)
+
+
+def _activate() -> None:
+    """Let commands such as ``python -m …`` mean this interpreter, as if its environment had been activated."""
+    own = str(Path(sys.executable).parent)
+    path = os.environ.get("PATH", os.defpath)
+    if own not in path.split(os.pathsep):
+        os.environ["PATH"] = f"{own}{os.pathsep}{path}"
+
+
+def _run(plan: Plan, options: UpOptions, *, notes: Sequence[str], controlled: bool) -> int:
+    _activate()
+    logs = LogStore(Path(plan.spec.log_dir), on_trouble=lambda what: print(f"warning: {what}", file=sys.stderr))
+    try:
+        listening = bind_all(plan)
+        try:
+            console = Console(listening.plan, color=options.color, quiet=options.quiet, notes=notes)
+            return _Backend(listening, logs, console, controlled=controlled).run()
+        finally:
+            listening.close()
+    finally:
+        logs.close()
+
+
+class _Backend:
+    """One run of a plan: the threads, the loops and how they end.
+
+    In ``single`` mode the backend has the main thread, as it would without the launcher, and the supervisor a thread of its own, so that
+    ``status`` and ``stop`` answer while a component blocks the backend's loop. Otherwise the supervisor has the main thread.
+    """
+
+    def __init__(self, listening: Listening, logs: LogStore, console: Console, *, controlled: bool) -> None:
+        self.plan = listening.plan
+        self.listening = listening
+        self.logs = logs
+        self.console = console
+        self.controlled = controlled
+        self.code: int = ExitCode.FAILED
+        self.failure: BaseException | None = None
+        journal = Journal()
+        journal.subscribe(console.on_entry)
+        journal.subscribe(self._record)
+        self.supervisor = Supervisor(self.plan, journal, self._connect)
+        self.hosts: list[Host] = []
+        self.inline = self._inline_host()
+
+    def run(self) -> int:
+        """Run to the end and return the exit code."""
+        with _signals(self._on_signal):
+            if self.inline is None:
+                asyncio.run(self._supervise())
+            else:
+                self._run_inline(self.inline)
+        if self.failure is not None:
+            raise self.failure
+        _end_regardless(self.code)
+        return self.code
+
+    def _inline_host(self) -> InlineHost | None:
+        inside = [spec for name, spec in self.plan.components.items() if self.plan.placement[name] == MAIN]
+        if not inside:
+            return None
+        # All of them agree on the directory; the plan has seen to it.
+        spec = replace(self.plan.spec, root=inside[0].directory or self.plan.spec.root)
+        return InlineHost(spec, inside, self.listening.sockets, self.supervisor.submit, self._line)
+
+    def _run_inline(self, inline: InlineHost) -> None:
+        thread = threading.Thread(target=self._supervise_in_thread, name="supervisor")
+        thread.start()
+        try:
+            inline.run()
+        finally:
+            self.supervisor.submit(ShutdownForced("the backend's loop has ended", ExitCode.FAILED))
+            thread.join()
+
+    def _supervise_in_thread(self) -> None:
+        try:
+            asyncio.run(self._supervise())
+        except BaseException as error:
+            self.failure = error
+            asyncio.run(self._close_hosts())
+
+    async def _supervise(self) -> None:
+        control = ControlServer(Control(self.supervisor), Path(self.plan.spec.run_dir) / "control.sock")
+        if self.controlled:
+            await control.start()
+        ticker = asyncio.get_running_loop().create_task(self._tick())
+        try:
+            self.code = await self.supervisor.run()
+        finally:
+            ticker.cancel()
+            self.console.finished(self.supervisor.view(), self.supervisor.finish)
+            await control.close()
+            await self._close_hosts()
+
+    async def _close_hosts(self) -> None:
+        """Nothing of a process host is left afterwards; a blocked inline host ends with the process."""
+        for host in self.hosts:
+            await host.close()
+        if self.inline is not None:
+            watchdog = _end_regardless(self.code)
+            await self.inline.close()
+            watchdog.cancel()
+
+    def _connect(self) -> tuple[Callable[[str], Host], Probes]:
+        spec = self.plan.spec
+        submit = self.supervisor.submit
+        process = ProcessHost(spec, self.listening.sockets, submit, self._line)
+        command = CommandHost(spec, submit, self._line)
+        self.hosts = [process, command]
+
+        def host_of(name: str) -> Host:
+            if self.plan.components[name].kind is Kind.COMMAND:
+                return command
+            if self.inline is not None and self.plan.placement[name] == MAIN:
+                return self.inline
+            return process
+
+        return host_of, Probes(submit)
+
+    # -- what readers are told --
+
+    def _line(self, line: LogLine) -> None:
+        self.logs.write(line)
+        self.console.on_line(line)
+
+    def _record(self, entry: Entry) -> None:
+        """Keep in the component's log how a life ended; the console and status only show one line of it."""
+        change = entry.transition
+        if change.exit is None:
+            return
+        text = change.exit.traceback or f"{change.before} -> {change.after}: {change.exit.message}"
+        self.logs.write(LogLine(entry.time, change.component, Stream.LAUNCHER, text, change.incarnation))
+
+    async def _tick(self) -> None:
+        """Let the console show how long things take, while something starts or stops."""
+        while True:
+            await self.supervisor.until(_moving)
+            while _moving(self.supervisor.view().fleet):
+                self.console.tick(self.supervisor.view())
+                await asyncio.sleep(TICK)
+            self.console.tick(self.supervisor.view())
+
+    # -- signals --
+
+    def _on_signal(self, signum: int, *, again: bool) -> None:
+        name = signal.Signals(signum).name
+        if again:
+            self.supervisor.submit(ShutdownForced(f"{name} again", ExitCode.INTERRUPTED))
+        else:
+            self.supervisor.submit(ShutdownRequested(name))
+        if self.inline is not None:
+            self.inline.interrupt()
+
+
+def _moving(fleet: FleetState) -> bool:
+    """Whether there is something to watch: a start, or a stop."""
+    stopping = any(state.phase is Phase.STOPPING for state in fleet.components.values())
+    return not fleet.settled or fleet.draining or stopping
+
+
+@contextmanager
+def _signals(handle: Callable[..., None]) -> Iterator[None]:
+    """Turn SIGINT, SIGTERM and SIGHUP into calls of ``handle(signum, again=...)``.
+
+    Only a later Ctrl-C is ``again``: service managers and script runners repeat their signals, people press keys.
+    """
+    last: dict[int, float] = {}
+
+    def on_signal(signum: int, _frame: FrameType | None) -> None:
+        now = time.monotonic()
+        counted = last.get(signum)
+        if counted is not None and now - counted <= DEBOUNCE:
+            return
+        last[signum] = now
+        if counted is None:
+            handle(signum, again=False)
+        elif signum == signal.SIGINT:
+            handle(signum, again=True)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, on_signal) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_regardless(code: int) -> threading.Timer:
+    """See that the process ends with ``code`` even when the backend left threads behind, or its loop is blocked."""
+    watchdog = threading.Timer(EXIT_PATIENCE, os._exit, (code,))
+    watchdog.daemon = True
+    watchdog.start()
+    return watchdog

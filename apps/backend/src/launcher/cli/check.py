@@ -1,0 +1,40 @@
+"""``launcher check``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from launcher.cli.parser import add_output, add_project, add_selection, request_from
+from launcher.cli.render import plan_lines
+from launcher.errors import ExitCode
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def configure(parser: argparse.ArgumentParser, _verb: str) -> None:
+    """Add the arguments."""
+    parser.epilog = "Takes the same selection as launcher up. Ends with 2 when the declaration has errors; all of them are shown."
+    add_selection(parser)
+    add_project(parser)
+    add_output(parser, "text")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show what a start would do."""
+    from launcher.config.load import load
+    from launcher.core.plan import build
+    from launcher.documents import plan_document
+    from launcher.observe.surroundings import surroundings
+
+    loaded = load(request_from(args))
+    document = plan_document(build(loaded.spec, surroundings()), loaded.notes, loaded.warnings)
+    text = (
+        json.dumps(document, indent=2, ensure_ascii=False)
+        if args.output == "json"
+        else "\n".join(plan_lines(document))
+    )
+    sys.stdout.write(f"{text}\n")
+    return ExitCode.OK

@@ -1,0 +1,35 @@
+"""``launcher status``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from launcher.cli.parser import add_output, add_project, paths_from, use_color
+from launcher.cli.render import not_up, status_lines
+from launcher.client import Client
+from launcher.errors import ExitCode
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def configure(parser: argparse.ArgumentParser, _verb: str) -> None:
+    """Add the arguments."""
+    parser.epilog = (
+        "Ends with 3 when a component that is wanted up is not ready, and with 4 when no launcher is running."
+    )
+    add_project(parser)
+    add_output(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show every component and dependency."""
+    status = Client(paths_from(args).socket).status()
+    if args.output == "json":
+        text = json.dumps(status, indent=2, ensure_ascii=False)
+    else:
+        text = "\n".join(status_lines(status, color=use_color(args)))
+    sys.stdout.write(f"{text}\n")
+    return ExitCode.NOT_UP if not_up(status) else ExitCode.OK

@@ -1,0 +1,263 @@
+"""The documents that the API answers with and ``-o json`` prints, made from values.
+
+Passwords never appear: addresses of dependencies and every free text are redacted.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from launcher.config.secrets import redacted
+from launcher.errors import ConfigError, LauncherError
+from launcher.model.spec import Kind
+from launcher.model.state import Desired, Phase
+from launcher.observe.places import address, log_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from launcher.core.plan import Plan
+    from launcher.core.view import View
+    from launcher.model.spec import ComponentSpec
+    from launcher.model.state import DependencyState, Exit
+
+SCHEMA = 1
+"""Version of the documents; a field may be added under the same number, but none may change its meaning or vanish."""
+
+
+class WaitDocument(TypedDict):
+    """Something that a component waits for."""
+
+    name: str
+    what: str
+
+
+class ExitDocument(TypedDict):
+    """How an incarnation ended."""
+
+    kind: str
+    message: str
+    hint: str
+    code: int | None
+    signal: int
+    killed: bool
+
+
+class ComponentDocument(TypedDict):
+    """One component; durations in seconds."""
+
+    name: str
+    kind: str
+    phase: str
+    desired: str
+    incarnation: int
+    seconds: float
+    placement: str
+    pid: int | None
+    url: str | None
+    restarts: int
+    reason: str
+    waits_for: list[WaitDocument]
+    next_attempt_in: float | None
+    last_exit: ExitDocument | None
+    log: str
+
+
+class DependencyDocument(TypedDict):
+    """One external service; ``up`` is null before the first check."""
+
+    name: str
+    url: str
+    up: bool | None
+    seconds: float
+    latency: float | None
+    reason: str
+    hint: str
+
+
+class LauncherDocument(TypedDict):
+    """The launcher itself."""
+
+    pid: int
+    version: str
+    root: str
+    mode: str
+    mode_reason: str
+    started_at: str
+    uptime: float
+    state: str
+    log_dir: str
+
+
+class StatusDocument(TypedDict):
+    """Everything at one moment."""
+
+    schema: int
+    name: str
+    launcher: LauncherDocument
+    components: list[ComponentDocument]
+    dependencies: list[DependencyDocument]
+
+
+def status_document(view: View) -> StatusDocument:
+    """Return the whole picture."""
+    spec = view.plan.spec
+    return {
+        "schema": SCHEMA,
+        "name": spec.name,
+        "launcher": {
+            "pid": view.pid,
+            "version": view.version,
+            "root": spec.root,
+            "mode": str(spec.mode),
+            "mode_reason": view.plan.mode_reason,
+            "started_at": datetime.fromtimestamp(view.started_at, UTC).isoformat(timespec="milliseconds"),
+            "uptime": _seconds(view.wall - view.started_at),
+            "state": overall_state(view),
+            "log_dir": spec.log_dir,
+        },
+        "components": [component_document(view, name) for name in view.plan.components],
+        "dependencies": [_dependency(view, state) for state in view.fleet.dependencies.values()],
+    }
+
+
+def overall_state(view: View) -> str:
+    """Return ``starting``, ``up``, ``degraded`` or ``stopping``; degraded is when something wanted up is not."""
+    if view.fleet.draining:
+        return "stopping"
+    if not view.fleet.settled:
+        return "starting"
+    fine = (Phase.READY, Phase.COMPLETED)
+    wanted = [state for state in view.fleet.components.values() if state.desired is Desired.UP]
+    return "up" if all(state.phase in fine for state in wanted) else "degraded"
+
+
+def component_document(view: View, name: str) -> ComponentDocument:
+    """Return what there is to know about one component.
+
+    Raises:
+        KeyError: there is no such component.
+    """
+    spec = view.plan.components[name]
+    state = view.fleet.components[name]
+    attempt = state.next_attempt_at
+    return {
+        "name": name,
+        "kind": str(spec.kind),
+        "phase": str(state.phase),
+        "desired": str(state.desired),
+        "incarnation": state.incarnation,
+        "seconds": _seconds(view.now - state.since),
+        "placement": "process" if spec.kind is Kind.COMMAND else view.plan.placement[name],
+        "pid": state.pid,
+        "url": address(spec) or None,
+        "restarts": state.total_restarts,
+        "reason": redacted(state.reason),
+        "waits_for": [{"name": wait.name, "what": redacted(wait.what)} for wait in view.waits_for(name)],
+        "next_attempt_in": None if attempt is None else _seconds(attempt - view.now),
+        "last_exit": None if state.last_exit is None else _exit(state.last_exit),
+        "log": log_path(view.plan.spec.log_dir, name),
+    }
+
+
+def error_document(error: LauncherError) -> dict[str, Any]:
+    """Return an error as it is sent and printed; an invalid declaration comes with all its problems."""
+    fields: dict[str, Any] = {
+        "message": redacted(error.message),
+        "hint": redacted(error.hint),
+        "exit_code": int(error.exit_code),
+    }
+    if isinstance(error, ConfigError):
+        fields["problems"] = [
+            {"where": problem.where, "what": redacted(problem.what), "hint": redacted(problem.hint)}
+            for problem in error.problems
+        ]
+    return {"error": fields}
+
+
+def plan_document(plan: Plan, notes: Sequence[str] = (), warnings: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what a start would do, without anything having been started."""
+    return {
+        "schema": SCHEMA,
+        "name": plan.spec.name,
+        "root": plan.spec.root,
+        "source": plan.spec.source,
+        "mode": str(plan.spec.mode),
+        "mode_reason": plan.mode_reason,
+        "waves": [list(wave) for wave in plan.waves],
+        "components": [_planned(plan, spec) for spec in plan.components.values()],
+        "dependencies": [
+            {"name": spec.name, "url": redacted(spec.url), "timeout": spec.timeout}
+            for spec in plan.spec.dependencies
+        ],
+        "run_dir": plan.spec.run_dir,
+        "log_dir": plan.spec.log_dir,
+        "notes": [redacted(note) for note in notes],
+        "warnings": [redacted(warning) for warning in warnings],
+    }
+
+
+def _planned(plan: Plan, spec: ComponentSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "kind": str(spec.kind),
+        "oneshot": spec.oneshot,
+        "placement": "process" if spec.kind is Kind.COMMAND else plan.placement[spec.name],
+        "runs": redacted(spec.target or " ".join(spec.command)),
+        "port": None if spec.bind is None else spec.bind.port,
+        "url": address(spec) or None,
+        "depends_on": list(spec.depends_on),
+        "ready": ready_when(spec),
+    }
+
+
+def ready_when(spec: ComponentSpec) -> str:
+    """Return in words what makes a component ready."""
+    told = {
+        Kind.ASGI: "lifespan complete and listening",
+        Kind.AGENT: "started",
+        Kind.AGENTS: "started",
+        Kind.COMMAND: "process spawned",
+    }[spec.kind]
+    if spec.oneshot:
+        return "ended with exit code 0"
+    if spec.ready is None:
+        return told
+    probe = spec.ready
+    target = " ".join(probe.argv) or probe.target
+    asked = (
+        f"{probe.kind} {redacted(target)}".rstrip()
+        if probe.kind != "alive"
+        else f"alive for {probe.seconds:g} s"
+    )
+    return asked if spec.kind is Kind.COMMAND else f"{told}, then {asked}"
+
+
+def _exit(ended: Exit) -> ExitDocument:
+    return {
+        "kind": str(ended.kind),
+        "message": redacted(ended.message),
+        "hint": redacted(ended.hint),
+        "code": ended.code,
+        "signal": ended.signal,
+        "killed": ended.killed,
+    }
+
+
+def _dependency(view: View, state: DependencyState) -> DependencyDocument:
+    url = next(spec.url for spec in view.plan.spec.dependencies if spec.name == state.name)
+    return {
+        "name": state.name,
+        "url": redacted(url),
+        "up": state.up,
+        "seconds": _seconds(view.now - state.since),
+        "latency": state.latency,
+        "reason": redacted(state.reason),
+        "hint": redacted(state.hint),
+    }
+
+
+def _seconds(value: float) -> float:
+    """Return a duration without false precision; never negative."""
+    return round(max(0.0, value), 3)

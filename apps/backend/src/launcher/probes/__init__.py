@@ -1,0 +1,1 @@
+"""Probes: knowing whether a component or a dependency is ready."""

@@ -1,0 +1,1 @@
+"""The control interface: HTTP and JSON over a unix socket that only its owner can open."""

@@ -1,0 +1,77 @@
+"""Requests and responses as values, independent of how they travel."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from launcher.documents import error_document
+from launcher.errors import ExitCode, LauncherError, UnknownComponent
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request after parsing.
+
+    Attributes:
+        path: as sent, still percent-encoded, without the query.
+        query: decoded; of a repeated parameter the last value.
+        names: what the placeholders of the route matched.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One response; a body that is an iterator is sent piece by piece, and an endless one ends with the connection."""
+
+    status: int
+    body: bytes | AsyncIterator[bytes]
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Refusal(LauncherError):
+    """A request that HTTP itself answers: a wrong path, method, parameter or size."""
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(
+        self, status: int, message: str, *, hint: str = "", headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        """Refuse with a status code, a message and a hint."""
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.headers = headers
+
+
+def json_response(document: Mapping[str, Any], status: int = 200) -> Response:
+    """Return a document as response."""
+    return Response(
+        status, json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+    )
+
+
+def error_response(error: LauncherError) -> Response:
+    """Return an error as response: its document under the status code that fits."""
+    headers = error.headers if isinstance(error, Refusal) else ()
+    answer = json_response(error_document(error), _status(error))
+    return Response(answer.status, answer.body, headers=headers)
+
+
+def _status(error: LauncherError) -> int:
+    if isinstance(error, Refusal):
+        return error.status
+    if isinstance(error, UnknownComponent):
+        return 404
+    by_code = {ExitCode.USAGE: 400, ExitCode.TIMEOUT: 504, ExitCode.FAILED: 409}
+    return by_code.get(error.exit_code, 500)

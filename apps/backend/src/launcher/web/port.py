@@ -1,0 +1,36 @@
+"""What the control interface needs of the supervisor, and nothing more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from launcher.core.view import View
+
+
+class ControlPort(Protocol):
+    """Commands on a running backend; each coroutine returns when its state is reached and raises a ``LauncherError`` otherwise."""
+
+    def view(self) -> View:
+        """Return an immutable picture of this moment."""
+        ...
+
+    async def start(self, name: str, timeout: float) -> None:
+        """Start a component and what it needs."""
+        ...
+
+    async def stop(self, name: str, timeout: float) -> None:
+        """Stop a component."""
+        ...
+
+    async def restart(self, name: str, timeout: float) -> None:
+        """Stop a component and start a new incarnation."""
+        ...
+
+    async def wait(self, name: str, condition: str, timeout: float) -> None:
+        """Wait for a condition of a component, or of the whole backend."""
+        ...
+
+    def shutdown(self, reason: str) -> None:
+        """Begin to stop the whole backend; returns at once."""
+        ...

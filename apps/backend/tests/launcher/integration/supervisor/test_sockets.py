@@ -1,0 +1,222 @@
+"""Ports are bound before anything runs, or the start is refused with the name of who has them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from launcher.core.plan import Plan
+from launcher.errors import BindFailed
+from launcher.model.spec import Bind, ComponentSpec, Kind
+from launcher.supervisor.sockets import Listening, bind_all
+from tests.launcher.unit.core.plans import component, plan_of
+
+NOBODY = 65534
+"""The user without privileges on most systems."""
+
+SQUATTER = """
+import socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+
+WITHOUT_PRIVILEGES = f"""
+import os, sys
+from launcher.core.plan import build
+from launcher.errors import BindFailed
+from launcher.model.spec import Bind, ComponentSpec, Kind, LauncherSpec, Mode
+from launcher.supervisor.sockets import bind_all
+import launcher.probes.ports, encodings.idna, pwd
+web = ComponentSpec("web", Kind.ASGI, bind=Bind(81))
+plan = build(LauncherSpec("backend", "/", (web,), Mode.MULTI))
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setresgid({NOBODY}, {NOBODY}, {NOBODY})
+    os.setresuid({NOBODY}, {NOBODY}, {NOBODY})
+try:
+    bind_all(plan).close()
+except BindFailed as error:
+    print(error.message)
+    print(error.hint)
+"""
+
+
+def web(name: str, port: int, address: str = "127.0.0.1", kind: Kind = Kind.ASGI) -> ComponentSpec:
+    """Return a component with an address."""
+    return component(name, kind=kind, bind=Bind(port, address))
+
+
+@contextmanager
+def bound(plan: Plan) -> Iterator[Listening]:
+    """Bind the plan for a while."""
+    with closing(bind_all(plan)) as listening:
+        yield listening
+
+
+def port_of(listening: Listening, name: str) -> int:
+    """Return the port that a component was given."""
+    bind = listening.plan.components[name].bind
+    assert bind is not None
+    return bind.port
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens on the port."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) != 0
+
+
+@contextmanager
+def squatter(directory: Path) -> Iterator[tuple[int, int]]:
+    """Run a program called ``squatter.py`` that listens; gives its port and PID."""
+    script = directory / "squatter.py"
+    script.write_text(SQUATTER)
+    command = [sys.executable, str(script)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield int(process.stdout.readline()), process.pid
+        finally:
+            process.kill()
+
+
+# ---- what is bound -----------------------------------------------------------------------------------------------------------------
+
+
+def test_port_0_becomes_the_port_that_the_system_chose() -> None:
+    """The plan that goes on knows the real port, in both places where components are listed."""
+    with bound(plan_of(web("api", 0), component("worker"))) as listening:
+        port = port_of(listening, "api")
+        assert port > 0
+        assert [spec.bind for spec in listening.plan.spec.components] == [Bind(port), None]
+        assert list(listening.sockets) == ["api"]
+        assert listening.sockets["api"][0].getsockname() == ("127.0.0.1", port)
+
+
+def test_clients_wait_in_the_queue_before_anything_runs() -> None:
+    """A connection is accepted by the system as soon as the port is bound: nobody is refused during the start."""
+    with bound(plan_of(web("api", 0))) as listening, socket.socket() as client:
+        client.connect(("127.0.0.1", port_of(listening, "api")))
+        client.sendall(b"early")
+        accepted, _ = listening.sockets["api"][0].accept()
+        with accepted:
+            assert accepted.recv(5) == b"early"
+
+
+def test_small_answers_are_not_held_back() -> None:
+    """Connections do not wait for more to send, and asyncio recognises the sockets as TCP."""
+    with bound(plan_of(web("api", 0))) as listening:
+        (listener,) = listening.sockets["api"]
+        assert listener.proto == socket.IPPROTO_TCP
+        with socket.create_connection(listener.getsockname(), timeout=10):
+            accepted, _ = listener.accept()
+            with accepted:
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_sockets_are_not_inherited_by_accident() -> None:
+    """Only hosts that are given a duplicate have the port open."""
+    with bound(plan_of(web("api", 0))) as listening:
+        assert not listening.sockets["api"][0].get_inheritable()
+
+
+def test_closing_frees_every_port() -> None:
+    """After the end connections are refused, and the ports can be had again at once."""
+    plan = plan_of(web("api", 0), web("admin", 0))
+    listening = bind_all(plan)
+    ports = [port_of(listening, name) for name in ("api", "admin")]
+    listening.close()
+    assert all(is_free(port) for port in ports)
+    with bound(plan_of(web("api", ports[0]), web("admin", ports[1]))) as again:
+        assert [port_of(again, name) for name in ("api", "admin")] == ports
+
+
+def test_ipv6() -> None:
+    """An IPv6 address is bound as such, without claiming IPv4."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with bound(plan_of(web("api", 0, "::1"))) as listening:
+        (listener,) = listening.sockets["api"]
+        assert listener.family is socket.AF_INET6
+        assert listener.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+        bind = listening.plan.components["api"].bind
+        assert bind is not None
+        assert bind.url == f"http://[::1]:{listener.getsockname()[1]}"
+        with socket.create_connection(("::1", bind.port), timeout=10) as client:
+            assert client.getpeername()[1] == bind.port
+
+
+def test_the_port_of_a_command_is_only_looked_at() -> None:
+    """A command binds its port itself: it has to be free, and it is left free."""
+    port = free_port()
+    with bound(plan_of(web("db", port, kind=Kind.COMMAND))) as listening:
+        assert listening.sockets == {}
+        assert port_of(listening, "db") == port
+        assert is_free(port)
+
+
+# ---- what is refused ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [Kind.ASGI, Kind.COMMAND])
+def test_a_taken_port_names_who_has_it(tmp_path: Path, kind: Kind) -> None:
+    """The message names component, port, process and program; the hint says what to do."""
+    with squatter(tmp_path) as (port, pid):
+        with pytest.raises(BindFailed) as caught:
+            bind_all(plan_of(web("api", port, kind=kind)))
+        assert caught.value.message == f"cannot start api: port {port} is taken by PID {pid} (squatter.py)"
+        assert caught.value.hint == f"choose another port, or stop it: kill {pid}"
+
+
+def test_nothing_stays_bound_after_a_failure(tmp_path: Path) -> None:
+    """When one port cannot be had, those bound before are given back."""
+    first = free_port()
+    with squatter(tmp_path) as (taken, _):
+        with pytest.raises(BindFailed):
+            bind_all(plan_of(web("api", first), web("admin", taken)))
+        assert is_free(first)
+
+
+def test_an_address_of_another_machine() -> None:
+    """An address that is not of this machine is refused with one that is (192.0.2.0/24 is reserved for documentation)."""
+    with pytest.raises(BindFailed) as caught:
+        bind_all(plan_of(web("api", free_port(), "192.0.2.1")))
+    assert caught.value.message == "cannot start api: 192.0.2.1 is not an address of this machine"
+    assert "127.0.0.1" in caught.value.hint
+
+
+def test_an_address_that_is_none() -> None:
+    """A name that cannot be resolved is refused in words (".invalid" never resolves, RFC 6761)."""
+    with pytest.raises(BindFailed) as caught:
+        bind_all(plan_of(web("api", 0, "nowhere.invalid")))
+    assert caught.value.message == "cannot start api: the address nowhere.invalid cannot be resolved"
+
+
+def test_a_privileged_port() -> None:
+    """A port that needs a privilege is refused with a port that needs none."""
+    first = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+    if first.exists() and int(first.read_text()) <= 81:
+        pytest.skip("on this machine everybody may bind every port")
+    told = subprocess.run(
+        [sys.executable, "-c", WITHOUT_PRIVILEGES], capture_output=True, text=True, check=True, env=os.environ
+    )
+    message, hint = told.stdout.splitlines()
+    assert message == "cannot start web: port 81 needs a privilege this user lacks"
+    assert hint.startswith("use port 8081")

@@ -1,0 +1,174 @@
+"""The documents of the API and of ``-o json``."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from launcher.core.plan import build
+from launcher.core.view import View
+from launcher.documents import (
+    component_document,
+    error_document,
+    overall_state,
+    plan_document,
+    ready_when,
+    status_document,
+)
+from launcher.errors import ConfigError, Problem, UnknownComponent
+from launcher.model.events import (
+    DependencyChecked,
+    Event,
+    Exited,
+    Launched,
+    ShutdownRequested,
+    StartAllRequested,
+    Started,
+    StopRequested,
+)
+from launcher.model.spec import (
+    Bind,
+    ComponentSpec,
+    DependencySpec,
+    Kind,
+    LauncherSpec,
+    Mode,
+    Probe,
+    ProbeKind,
+)
+from launcher.model.state import Exit, ExitKind
+from launcher.testing import FleetRunner
+
+PLAN = build(
+    LauncherSpec(
+        name="newsdesk",
+        root="/srv",
+        components=(
+            ComponentSpec("api", Kind.ASGI, "api.main:app", bind=Bind(8000), depends_on=("db",)),
+            ComponentSpec(
+                "db", Kind.COMMAND, command=("serve", "postgresql://a:s3cret@h/x"), bind=Bind(5432)
+            ),
+        ),
+        dependencies=(DependencySpec("cache", "redis://user:s3cret@cache:6379/0"),),
+        mode=Mode.MULTI,
+        log_dir="/srv/logs",
+    )
+)
+
+
+def view(*events: Event, wait: float = 0.0) -> View:
+    runner = FleetRunner(PLAN)
+    runner.send(*events)
+    runner.wait(wait)
+    return View(PLAN, runner.fleet, runner.clock(), 1000.0 + runner.clock(), 1000.0, 77, "1.2.3")
+
+
+UP = (StartAllRequested(), Launched("db", 1, 41), Started("db", 1), Launched("api", 1, 42), Started("api", 1))
+CRASH = Exited("db", 1, Exit(ExitKind.EXITED, "exited with code 3", "look", code=3))
+
+
+@pytest.mark.parametrize(
+    ("events", "state"),
+    [
+        ((), "starting"),
+        ((StartAllRequested(),), "starting"),
+        (UP, "up"),
+        ((*UP, StopRequested("api"), Exited("api", 1, Exit(ExitKind.RETURNED))), "up"),
+        ((*UP, CRASH), "degraded"),
+        ((*UP, ShutdownRequested("SIGTERM")), "stopping"),
+    ],
+)
+def test_the_state_of_the_whole(events: tuple[Event, ...], state: str) -> None:
+    """What was stopped on purpose does not make a backend degraded, what died does."""
+    assert overall_state(view(*events)) == state
+
+
+def test_the_status_document() -> None:
+    """A document of a start under way, field by field."""
+    document = status_document(view(StartAllRequested(), Launched("db", 1, 41), wait=1.5))
+    assert document["launcher"] == {
+        "pid": 77,
+        "version": "1.2.3",
+        "root": "/srv",
+        "mode": "multi",
+        "mode_reason": "as asked for",
+        "started_at": "1970-01-01T00:16:40.000+00:00",
+        "uptime": 1.5,
+        "state": "starting",
+        "log_dir": "/srv/logs",
+    }
+    api, db = document["components"]
+    assert api["phase"] == "waiting"
+    assert api["waits_for"] == [{"name": "db", "what": "starting"}]
+    assert api["url"] == "http://127.0.0.1:8000"
+    assert api["placement"] == "api"
+    assert (db["pid"], db["seconds"], db["placement"], db["log"]) == (
+        41,
+        1.5,
+        "process",
+        "/srv/logs/db.jsonl",
+    )
+    assert json.loads(json.dumps(document)) == document
+
+
+def test_a_crash_in_a_component_document() -> None:
+    """How it ended, how often it was started again, and when it will be."""
+    document = component_document(view(*UP, CRASH), "db")
+    assert document["phase"] == "backoff"
+    assert document["restarts"] == 1
+    assert document["next_attempt_in"] is not None
+    assert 0 < document["next_attempt_in"] < 1
+    assert document["last_exit"] == {
+        "kind": "exited",
+        "message": "exited with code 3",
+        "hint": "look",
+        "code": 3,
+        "signal": 0,
+        "killed": False,
+    }
+
+
+def test_passwords_never_appear() -> None:
+    """Neither in addresses nor in free text, wherever it comes from."""
+    told = "cannot open redis://user:s3cret@cache:6379/0"
+    documents = [
+        status_document(
+            view(StartAllRequested(), DependencyChecked("cache", ok=False, reason=told, hint=told))
+        ),
+        status_document(view(*UP, Exited("db", 1, Exit(ExitKind.RAISED, told, told)))),
+        plan_document(PLAN, notes=(told,), warnings=(told,)),
+        error_document(UnknownComponent(told, hint=told)),
+        error_document(ConfigError([Problem("here", told, told)])),
+    ]
+    assert "s3cret" not in json.dumps(documents)
+    assert "redis://user:***@cache" in json.dumps(documents)
+
+
+def test_an_invalid_declaration_comes_with_every_problem() -> None:
+    """A program that reads the error finds all places."""
+    document = error_document(ConfigError([Problem("a", "b", "c"), Problem("d", "e")]))
+    assert document["error"]["exit_code"] == 2
+    assert [problem["where"] for problem in document["error"]["problems"]] == ["a", "d"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        (ComponentSpec("a", Kind.ASGI), "lifespan complete and listening"),
+        (
+            ComponentSpec("a", Kind.ASGI, ready=Probe(ProbeKind.HTTP, "/health")),
+            "lifespan complete and listening, then http /health",
+        ),
+        (ComponentSpec("a", Kind.AGENT), "started"),
+        (ComponentSpec("a", Kind.COMMAND, oneshot=True), "ended with exit code 0"),
+        (
+            ComponentSpec("a", Kind.COMMAND, ready=Probe(ProbeKind.EXEC, argv=("pg_isready", "-q"))),
+            "exec pg_isready -q",
+        ),
+        (ComponentSpec("a", Kind.COMMAND, ready=Probe(ProbeKind.ALIVE, seconds=2)), "alive for 2 s"),
+    ],
+)
+def test_readiness_in_words(spec: ComponentSpec, words: str) -> None:
+    """The plan says what will be asked."""
+    assert ready_when(spec) == words
