@@ -1,0 +1,1 @@
+"""The agents of the newsdesk: each reads articles from a stream and adds what it finds out."""

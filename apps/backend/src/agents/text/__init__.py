@@ -1,0 +1,1 @@
+"""Text work as pure functions: the same text always gives the same result."""

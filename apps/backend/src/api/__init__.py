@@ -1,0 +1,1 @@
+"""The gateway of the newsdesk: articles in, results out, over HTTP."""
