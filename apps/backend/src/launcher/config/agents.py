@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from launcher.config.build import Draft, Values
-from launcher.core.suggest import did_you_mean
 from launcher.config.table import COMPONENT
 from launcher.config.values import BadValue, check_name
+from launcher.core.suggest import did_you_mean
 from launcher.errors import LauncherError, Problem
 
 Discover = Callable[[str, tuple[str, ...], str, Mapping[str, str]], tuple[str, ...]]

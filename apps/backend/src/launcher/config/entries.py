@@ -9,8 +9,8 @@ from typing import NamedTuple
 from launcher.config import interpolation
 from launcher.config.fields import COMMAND, Field, KeyPath, Named, Node, Section
 from launcher.config.secrets import redacted, shown
-from launcher.core.suggest import did_you_mean
 from launcher.config.values import BadValue, described
+from launcher.core.suggest import did_you_mean
 from launcher.errors import Problem
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from launcher.config.entries import Document, Entry, unknown_hint
 from launcher.config.fields import Field, KeyPath, Named, Node, Section
-from launcher.core.suggest import closest, did_you_mean
 from launcher.config.table import LAUNCHER, ROOT
 from launcher.config.values import BadValue
+from launcher.core.suggest import closest, did_you_mean
 from launcher.errors import Problem
 
 PREFIX = "LAUNCHER_"

@@ -110,7 +110,9 @@ class Project:
         return self
 
     def _environ(self) -> dict[str, str]:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("LAUNCHER_") and key != "CI"}
+        kept = {
+            key: value for key, value in os.environ.items() if not key.startswith("LAUNCHER_") and key != "CI"
+        }
         return {**kept, "NO_COLOR": "1", **self.environment}
 
     def run(self, *arguments: str, patience: float = PATIENCE) -> subprocess.CompletedProcess[str]:
@@ -165,9 +167,13 @@ class Project:
     def up_and_ready(self, *arguments: str) -> Launcher:
         """Start ``launcher up`` and wait until everything is ready."""
         launcher = self.up(*arguments)
-        eventually("a launcher answers", lambda: launcher.process.poll() is not None or self.status().get("launcher"))
+        eventually(
+            "a launcher answers", lambda: launcher.process.poll() is not None or self.status().get("launcher")
+        )
         done = self.run("wait", "--for", "settled", "--timeout", str(PATIENCE))
-        assert done.returncode == 0, done.stderr + (launcher.finished()[1] if launcher.process.poll() is not None else "")
+        assert done.returncode == 0, done.stderr + (
+            launcher.finished()[1] if launcher.process.poll() is not None else ""
+        )
         return launcher
 
     def close(self) -> None:

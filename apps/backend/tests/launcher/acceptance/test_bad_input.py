@@ -12,7 +12,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.launcher.acceptance.project import AGENT, WEB, Launcher, Project, eventually, free_port, gone, processes_of
+from tests.launcher.acceptance.project import (
+    AGENT,
+    WEB,
+    Launcher,
+    Project,
+    eventually,
+    free_port,
+    gone,
+    processes_of,
+)
 
 FAILING_LIFESPAN = """
     from contextlib import asynccontextmanager
@@ -67,7 +76,11 @@ def fails(project: Project, *arguments: str) -> tuple[int, str]:
             id="two components on one port",
         ),
         pytest.param("[components.api\n", ["launcher.toml:1", "column 16"], id="broken TOML"),
-        pytest.param('[dependencies.x]\nurl = "postgers://localhost/x"\n[components.a]\nrun = "jobs:run"\n', ["postgers", "did you mean"], id="unknown scheme"),
+        pytest.param(
+            '[dependencies.x]\nurl = "postgers://localhost/x"\n[components.a]\nrun = "jobs:run"\n',
+            ["postgers", "did you mean"],
+            id="unknown scheme",
+        ),
     ],
 )
 def test_errors_of_the_declaration(project: Project, declaration: str, expected: list[str]) -> None:
@@ -138,11 +151,15 @@ def test_syntax_errors_in_dotenv(project: Project) -> None:
 )
 def test_code_that_cannot_be_loaded(project: Project, mode: str, target: str, expected: list[str]) -> None:
     """``up`` says what is wrong with the target in terms of the user's own code, stops in order and exits with 1."""
-    project.write(web=WEB + "\n" + " " * 4 + "number = 7\n", jobs=AGENT, broken="""
+    project.write(
+        web=WEB + "\n" + " " * 4 + "number = 7\n",
+        jobs=AGENT,
+        broken="""
         def ratio():
             return 1 / 0
         app = ratio()
-    """)
+    """,
+    )
     launcher = project.up("--mode", mode, f"api={target}@{free_port()}", "worker=agent:jobs:run")
     code, output = launcher.finished()
     assert code == 1, output
@@ -174,7 +191,9 @@ def test_keep_going_keeps_the_rest(project: Project, mode: str) -> None:
 
 def test_a_lifespan_that_raises_at_start(project: Project, mode: str) -> None:
     """The exception of a failing start is shown; after the allowed tries ``up`` gives up with 1."""
-    project.write(web=FAILING_LIFESPAN.format(start='raise RuntimeError("no database")', stop="pass")).declare(f"""
+    project.write(
+        web=FAILING_LIFESPAN.format(start='raise RuntimeError("no database")', stop="pass")
+    ).declare(f"""
         [components.api]
         app = "web:app"
         port = {free_port()}
@@ -197,7 +216,9 @@ def test_a_lifespan_that_raises_at_shutdown(project: Project, mode: str) -> None
 
 def test_a_lifespan_that_never_finishes(project: Project, mode: str) -> None:
     """A start that hangs is ended by its deadline, and says so."""
-    project.write(web=FAILING_LIFESPAN.format(start="import asyncio; await asyncio.Event().wait()", stop="pass")).declare(f"""
+    project.write(
+        web=FAILING_LIFESPAN.format(start="import asyncio; await asyncio.Event().wait()", stop="pass")
+    ).declare(f"""
         [components.api]
         app = "web:app"
         port = {free_port()}
@@ -211,7 +232,10 @@ def test_a_lifespan_that_never_finishes(project: Project, mode: str) -> None:
 
 @pytest.mark.parametrize(
     ("body", "expected"),
-    [pytest.param("return", "returned", id="returns"), pytest.param('raise ValueError("bad day")', "ValueError: bad day", id="raises")],
+    [
+        pytest.param("return", "returned", id="returns"),
+        pytest.param('raise ValueError("bad day")', "ValueError: bad day", id="raises"),
+    ],
 )
 def test_an_agent_that_ends_at_once(project: Project, mode: str, body: str, expected: str) -> None:
     """An agent that should run for ever and ends has exited; it is retried, then given up."""
@@ -251,7 +275,9 @@ BLOCKS_AT_STOP = """
 """
 
 
-@pytest.mark.parametrize("code", [IGNORES_CANCELLATION, BLOCKS_AT_STOP], ids=["ignores cancellation", "blocks the loop"])
+@pytest.mark.parametrize(
+    "code", [IGNORES_CANCELLATION, BLOCKS_AT_STOP], ids=["ignores cancellation", "blocks the loop"]
+)
 def test_a_stop_that_is_ignored_is_escalated(project: Project, mode: str, code: str) -> None:
     """What does not stop is named, then ended by force; the exit code says so, and nothing is left."""
     project.write(jobs=code).declare("""
@@ -296,12 +322,14 @@ def test_a_second_ctrl_c_kills(project: Project, mode: str) -> None:
 
 def test_ctrl_c_during_the_start(project: Project, mode: str) -> None:
     """Ctrl-C ends a start that hangs in an import, without waiting for the import."""
-    project.write(slow="""
+    project.write(
+        slow="""
         import time
         from pathlib import Path
         Path("importing").touch()
         time.sleep(3600)
-    """)
+    """
+    )
     launcher = project.up("--mode", mode, "slow=agent:slow:run")
     eventually("the import has begun", (project.root / "importing").exists)
     tree = processes_of(launcher.pid)
@@ -313,7 +341,8 @@ def test_ctrl_c_during_the_start(project: Project, mode: str) -> None:
 
 def test_an_agent_that_its_launcher_does_not_know(project: Project, mode: str) -> None:
     """A misspelt agent name lists the available ones."""
-    project.write(crew="""
+    project.write(
+        crew="""
         class AgentLauncher:
             def available(self):
                 return ["writer", "editor"]
@@ -328,7 +357,8 @@ def test_an_agent_that_its_launcher_does_not_know(project: Project, mode: str) -
 
             async def stop_all(self):
                 pass
-    """).declare("""
+    """
+    ).declare("""
         [components.agents]
         launcher = "crew:AgentLauncher"
         agents = ["writter"]
@@ -357,7 +387,9 @@ def test_a_taken_port_names_its_holder(project: Project, mode: str) -> None:
     assert "working" not in output
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root needs setpriv to give up a right")
+@pytest.mark.skipif(
+    os.geteuid() == 0 and not shutil.which("setpriv"), reason="root needs setpriv to give up a right"
+)
 def test_a_port_that_needs_a_privilege(project: Project) -> None:
     """A port below 1024 without the right to it is explained, and nothing is started."""
     if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 81:
@@ -426,7 +458,9 @@ def test_a_command_that_leaves_grandchildren(project: Project) -> None:
 
 def test_a_command_that_ignores_sigterm(project: Project) -> None:
     """A command that ignores SIGTERM is killed after its grace; ``down`` says so by its launcher's exit code."""
-    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf'); time.sleep(3600)"
+    code = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf'); time.sleep(3600)"
+    )
     launcher = command(project, python(code), ready="{ log = 'deaf' }", stop_grace="0.3").up_and_ready()
     tree = processes_of(launcher.pid)
     launcher.signal(signal.SIGTERM)
@@ -438,7 +472,10 @@ def test_a_line_of_ten_megabytes(project: Project) -> None:
     """A huge line is cut with a mark; what follows it is not lost."""
     code = "import time; print('x' * 10_000_000); print('after'); time.sleep(3600)"
     command(project, python(code), ready="{ log = 'after' }").up_and_ready()
-    lines = eventually("the last line", lambda: (text := project.run("logs", "tool").stdout) if "after" in text_of(project) else "").splitlines()
+    lines = eventually(
+        "the last line",
+        lambda: (text := project.run("logs", "tool").stdout) if "after" in text_of(project) else "",
+    ).splitlines()
     assert any("cut" in line for line in lines)
     assert max(map(len, lines)) < 200_000
 

@@ -10,7 +10,18 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.launcher.acceptance.project import AGENT, WEB, Launcher, Project, eventually, fetch, free_port, gone, processes_of
+
+from tests.launcher.acceptance.project import (
+    AGENT,
+    WEB,
+    Launcher,
+    Project,
+    eventually,
+    fetch,
+    free_port,
+    gone,
+    processes_of,
+)
 
 
 @pytest.fixture
@@ -130,7 +141,9 @@ def test_restart_returns_on_the_new_incarnation(backend: Project, mode: str) -> 
 
 def test_a_component_that_dies_is_restarted_alone(project: Project, port: int, mode: str) -> None:
     """An exception ends one component; it comes back and its sibling keeps its incarnation."""
-    project.write(web=WEB, fragile="""
+    project.write(
+        web=WEB,
+        fragile="""
         import asyncio
         from pathlib import Path
 
@@ -139,7 +152,8 @@ def test_a_component_that_dies_is_restarted_alone(project: Project, port: int, m
                 await asyncio.sleep(0.01)
             Path("die").unlink()
             raise RuntimeError("had enough")
-    """)
+    """,
+    )
     project.up_and_ready("--mode", mode, f"api=web:app@{port}", "fragile=agent:fragile:run")
     (project.root / "die").touch()
     eventually("a second incarnation", lambda: project.component("fragile").get("incarnation") == 2)
@@ -151,7 +165,9 @@ def test_a_component_that_dies_is_restarted_alone(project: Project, port: int, m
 
 def test_system_exit_ends_only_its_component(project: Project, port: int, mode: str) -> None:
     """``sys.exit`` inside a task is the end of that component, not of the process that it shares."""
-    project.write(web=WEB, quitter="""
+    project.write(
+        web=WEB,
+        quitter="""
         import asyncio, sys
         from pathlib import Path
 
@@ -164,7 +180,8 @@ def test_system_exit_ends_only_its_component(project: Project, port: int, mode: 
             Path("die").unlink()
             asyncio.get_running_loop().create_task(leave())
             await asyncio.Event().wait()
-    """)
+    """,
+    )
     project.up_and_ready("--mode", mode, f"api=web:app@{port}", "quitter=agent:quitter:run")
     (project.root / "die").touch()
     eventually("a second incarnation", lambda: project.component("quitter").get("incarnation") == 2)
@@ -174,7 +191,9 @@ def test_system_exit_ends_only_its_component(project: Project, port: int, mode: 
 
 def test_status_answers_while_the_loop_is_blocked(project: Project, port: int) -> None:
     """In single mode a component that blocks the loop cannot keep ``status`` from answering."""
-    project.write(web=WEB, blocker="""
+    project.write(
+        web=WEB,
+        blocker="""
         import asyncio, time
         from pathlib import Path
 
@@ -185,7 +204,8 @@ def test_status_answers_while_the_loop_is_blocked(project: Project, port: int) -
             while Path("block").exists():
                 time.sleep(0.01)
             await asyncio.Event().wait()
-    """)
+    """,
+    )
     project.up_and_ready("--mode", "single", f"api=web:app@{port}", "blocker=agent:blocker:run")
     (project.root / "block").touch()
     eventually("the loop is blocked", (project.root / "blocking").exists)
@@ -268,7 +288,8 @@ def test_logs_of_every_component_are_kept_apart(backend: Project, mode: str) -> 
 def test_environment_and_directory_reach_the_component(project: Project, mode: str) -> None:
     """Variables of the declaration, of ``.env`` and of the shell reach the code, the shell's winning over ``.env``."""
     project.environment["FROM_SHELL"] = "shell"
-    project.write(show="""
+    project.write(
+        show="""
         import asyncio, json, os
         from pathlib import Path
 
@@ -277,7 +298,8 @@ def test_environment_and_directory_reach_the_component(project: Project, mode: s
             seen = {name: os.environ.get(name) for name in names}
             Path(os.environ["REPORT"]).write_text(json.dumps([seen, os.getcwd()]))
             await asyncio.Event().wait()
-    """).declare(f"""
+    """
+    ).declare(f"""
         [components.show]
         run = "show:run"
         directory = "inner"
@@ -286,6 +308,9 @@ def test_environment_and_directory_reach_the_component(project: Project, mode: s
     (project.root / "inner").mkdir()
     (project.root / ".env").write_text("FROM_SHELL=dotenv\nFROM_DOTENV=dotenv\n")
     project.up_and_ready("--mode", mode)
-    report = eventually("the report", lambda: Path(project.root, "report.json").exists() and Path(project.root, "report.json").read_text())
+    report = eventually(
+        "the report",
+        lambda: Path(project.root, "report.json").exists() and Path(project.root, "report.json").read_text(),
+    )
     assert report.startswith('[{"FROM_SHELL": "shell", "FROM_DOTENV": "dotenv", "FROM_FILE": "file"}')
     assert report.endswith(f'"{project.root}/inner"]')

@@ -48,7 +48,7 @@ def running(
     """A server in a process group of its own; stopped, or killed if it will not stop."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
+            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=log.parent, process_group=0
         )
     try:
         yield process

@@ -52,7 +52,7 @@ REFUSED = [
             Problem(
                 "components.api.depends_on",
                 'there is no component or dependency called "postgre"',
-                'did you mean postgres?',
+                "did you mean postgres?",
             )
         ],
         id="unknown name, nearly right",

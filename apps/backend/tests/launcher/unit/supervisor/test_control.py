@@ -318,7 +318,7 @@ async def test_wait_for_an_unknown_condition() -> None:
     async with running(component("api")) as backend:
         assert await refusal(backend.control.wait("api", "redy", 1.0), UsageError) == (
             'cannot wait for "redy": there is no such condition',
-            'did you mean ready?',
+            "did you mean ready?",
         )
 
 
@@ -363,7 +363,7 @@ async def test_unknown_names_are_refused(command: str) -> None:
     async with running(component("api"), component("db")) as backend:
         assert await refusal(COMMANDS[command](backend.control, "appi"), UnknownComponent) == (
             'there is no component called "appi"',
-            'did you mean api?',
+            "did you mean api?",
         )
 
 
