@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -124,6 +124,12 @@ def _run(plan: Plan, options: UpOptions, *, notes: Sequence[str], controlled: bo
         logs.close()
 
 
+def _warn(what: str) -> None:
+    """Say something on standard error, unless nobody is there any more."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"warning: {what}\n")
+
+
 class _Backend:
     """One run of a plan: the threads, the loops and how they end.
 
@@ -178,7 +184,7 @@ class _Backend:
     def _supervise_in_thread(self) -> None:
         try:
             asyncio.run(self._supervise())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 (raised again on the main thread)
             self.failure = error
             asyncio.run(self._close_hosts())
 

@@ -472,10 +472,8 @@ def test_a_line_of_ten_megabytes(project: Project) -> None:
     """A huge line is cut with a mark; what follows it is not lost."""
     code = "import time; print('x' * 10_000_000); print('after'); time.sleep(3600)"
     command(project, python(code), ready="{ log = 'after' }").up_and_ready()
-    lines = eventually(
-        "the last line",
-        lambda: (text := project.run("logs", "tool").stdout) if "after" in text_of(project) else "",
-    ).splitlines()
+    eventually("the last line", lambda: "after" in text_of(project))
+    lines = text_of(project).splitlines()
     assert any("cut" in line for line in lines)
     assert max(map(len, lines)) < 200_000
 
@@ -555,6 +553,27 @@ def test_logs_that_cannot_be_written(project: Project) -> None:
     assert done.returncode == 1
     assert "/proc/nowhere" in done.stderr
     assert "hint:" in done.stderr
+
+
+def test_a_full_disk_does_not_stop_the_backend(project: Project, mode: str) -> None:
+    """When log files can grow no further the backend goes on, and says once that lines are lost."""
+    project.write(chatty="""
+        import asyncio
+
+        async def run():
+            for number in range(2000):
+                print(f"line {number:5} " + "x" * 80)
+            await asyncio.Event().wait()
+    """)
+    # The limit of the size of a file stands for the end of the disk: a write beyond it fails in the same way.
+    project.wrapper = ("sh", "-c", 'ulimit -f 16; exec "$0" "$@"')
+    launcher = project.up_and_ready("--mode", mode, "chatty=agent:chatty:run")
+    assert project.component("chatty")["phase"] == "ready"
+    launcher.signal(signal.SIGINT)
+    code, output = launcher.finished()
+    assert code == 0, output
+    assert output.count("warning: ") >= 1
+    assert "line  1999" in output, "the console still has what the file has not"
 
 
 def test_json_is_alone_on_stdout(project: Project) -> None:
