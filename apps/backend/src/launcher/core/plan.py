@@ -74,8 +74,8 @@ def choose_mode(wanted: Mode, surroundings: Surroundings) -> tuple[Mode, str]:
         return Mode.MULTI, f"{surroundings.production} asks for fault isolation"
     if surroundings.ci:
         return Mode.MULTI, f"{surroundings.ci}: as in production"
-    if surroundings.container:
-        return Mode.MULTI, "inside a container: as in production"
+    if surroundings.container and not surroundings.terminal:
+        return Mode.MULTI, "inside a container without a terminal: as in production"
     where = "a terminal" if surroundings.terminal else "this machine"
     return Mode.SINGLE, f"least memory and fastest start on {where}; --mode multi isolates faults"
 

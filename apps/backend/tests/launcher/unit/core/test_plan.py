@@ -212,7 +212,14 @@ def test_did_you_mean_without_anything_to_choose_from() -> None:
             "least memory and fastest start on this machine; --mode multi isolates faults",
         ),
         (Mode.AUTO, Surroundings(ci="CI=true"), Mode.MULTI, "CI=true: as in production"),
-        (Mode.AUTO, Surroundings(container=True), Mode.MULTI, "inside a container: as in production"),
+        (
+            *(Mode.AUTO, Surroundings(container=True, terminal=False), Mode.MULTI),
+            "inside a container without a terminal: as in production",
+        ),
+        (
+            *(Mode.AUTO, Surroundings(container=True), Mode.SINGLE),
+            "least memory and fastest start on a terminal; --mode multi isolates faults",
+        ),
         (
             *(Mode.AUTO, Surroundings(production="APP_ENV=production"), Mode.MULTI),
             "APP_ENV=production asks for fault isolation",
