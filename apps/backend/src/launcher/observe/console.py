@@ -126,6 +126,7 @@ class Console:
             for index, (name, spec) in enumerate(plan.components.items())
         }
         self._width = max((width(name) for name in (*self._seen, UNATTRIBUTED)), default=0)
+        self._address_width = max((width(address(spec)) for spec in plan.components.values()), default=0)
         self._summarised = False
         self._stop_said: float | None = None
         self._last_wait = 0.0
@@ -237,11 +238,10 @@ class Console:
             if seen.started_at is None or change.before is Phase.UNREADY
             else duration(change.at - seen.started_at)
         )
-        parts = [f"{word} {took}".rstrip()]
-        if url := address(seen.spec):
-            parts.append(url)
-        parts.append(f"log {self._log_path(change.component)}")
-        self._mark(change, "  ".join(parts))
+        how = pad(f"{word} {took}".rstrip(), len("completed 1.0 s"))
+        where = f"{pad(address(seen.spec), self._address_width)}  " if self._address_width else ""
+        log = coloured(f"log {self._log_path(change.component)}", "2" if self._color else "")
+        self._mark(change, f"{how}  {where}{log}")
 
     def _show_failure(self, seen: _Seen, change: Transition) -> None:
         self._mark(change, f"failed: {change.reason or self._why(change)}")
@@ -285,7 +285,9 @@ class Console:
     def _show_draining(self, view: View) -> None:
         if self._stop_said is None:
             self._stop_said = view.now
-            self._say(f"stopping {self._plan.spec.name}: {view.fleet.drain_reason}")
+            # A terminal shows a typed Ctrl-C as ^C; what follows is to begin at the left.
+            begin = "\r\x1b[K" if self._screen.redraws else ""
+            self._say(f"{begin}stopping {self._plan.spec.name}: {view.fleet.drain_reason}")
         stopping = ", ".join(view.stopping())
         self._screen.status(f"stopping: {stopping}" if stopping and not self._quiet else "")
 
@@ -303,6 +305,7 @@ class Console:
             if not failed
             else f"is up in part after {took}; failed: {', '.join(failed)}"
         )
+        self._say("")
         self._say(coloured(f"{spec.name} {state}", "1" if self._color else ""))
         rows = [("mode", f"{spec.mode} ({self._plan.mode_reason}): {self._processes()}")]
         rows += [
@@ -332,7 +335,7 @@ class Console:
     def _mark(self, change: Transition, text: str) -> None:
         mark, code = MARKS.get(change.after, ("·", ""))
         shown = coloured(mark, code if self._color else "")
-        self._say(f"{shown} {pad(change.component, self._width)}  {safe(text, color=False)}")
+        self._say(f"{shown} {pad(change.component, self._width)}  {safe(text, color=self._color)}")
 
     def _say(self, text: str) -> None:
         self._screen.write(f"{text}\n", error=True)
@@ -343,7 +346,7 @@ class Console:
     def _prefixed(self, line: LogLine, seen: _Seen | None) -> str:
         name = pad(line.component or UNATTRIBUTED, self._width)
         colour = (seen.colour if seen is not None else "2") if self._color else ""
-        front = coloured(f"{name} |", colour)
+        front = f"  {coloured(f'{name} |', colour)}"  # below the names that have a mark before them
         level = (
             f"{coloured(line.level, LEVEL_COLOURS.get(line.level, '') if self._color else '')} "
             if line.level

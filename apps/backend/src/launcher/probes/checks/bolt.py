@@ -30,13 +30,21 @@ SUCCESS, RECORD, IGNORED, FAILURE = 0x70, 0x71, 0x7E, 0x7F
 async def check_bolt(endpoint: Endpoint, progress: Progress) -> None:
     """Shake hands, log in, run ``RETURN 1`` and say goodbye.
 
+    The official driver takes no credentials from a URL, so most Bolt URLs have none. A server that then refuses nobody in particular is
+    up, as ``pg_isready`` counts it; credentials that are given have to be right.
+
     Raises:
-        CheckFailed: anything but an answered query.
+        CheckFailed: anything but an answered query, or a login refused for want of credentials.
     """
     async with connect(endpoint, progress) as stream:
         version = await _handshake(stream)
-        for message in _login(endpoint, version):
-            await _ask(stream, endpoint, message, "the Bolt login")
+        try:
+            for message in _login(endpoint, version):
+                await _ask(stream, endpoint, message, "the Bolt login")
+        except CheckFailed as refused:
+            if refused.cause is FailureCause.AUTHENTICATION and not endpoint.user:
+                return
+            raise
         await _ask(stream, endpoint, Structure(RUN, ("RETURN 1", {}, {})), "RETURN 1")
         await _ask(stream, endpoint, Structure(PULL, ({"n": -1},)), "RETURN 1")
         await stream.send(_framed(Structure(GOODBYE)), "the end of the session")
@@ -118,8 +126,6 @@ def _failure(detail: dict[str, Value], peer: str, endpoint: Endpoint) -> CheckFa
         hint = "correct user name and password in the URL"
         if code.endswith("CredentialsExpired"):
             hint = "log in once and change the initial password"
-        elif not endpoint.user:
-            hint = "put user name and password into the URL: bolt://USER:PASSWORD@host"
         return CheckFailed(FailureCause.AUTHENTICATION, reason, hint)
     return CheckFailed(
         FailureCause.NOT_READY, f"{reason} ({code})" if code and code not in reason else reason

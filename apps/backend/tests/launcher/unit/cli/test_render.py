@@ -115,7 +115,7 @@ def test_the_status_table() -> None:
         "DEPENDENCY  STATE    SINCE  LATENCY  URL",
         "redis       up       5.0 s  1.2 ms   redis://cache",
         "neo         down     5.0 s  -        bolt://g (refused)",
-        "new         unknown  0.0 s  -        tcp://n:1",
+        "new         unknown  0 ms   -        tcp://n:1",
         "hint for bad: install it",
     ]
 

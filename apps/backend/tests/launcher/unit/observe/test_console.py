@@ -133,10 +133,11 @@ def test_a_start_and_a_stop_line_by_line() -> None:
     stage.console.finished(stage.view(), Finish(0, "SIGINT"))
     assert stage.screen.err == [
         "· db        is starting",
-        "✓ db        ready 1.5 s  tcp://127.0.0.1:5432  log /srv/newsdesk/logs/db.jsonl",
+        "✓ db        ready 1.5 s      tcp://127.0.0.1:5432   log /srv/newsdesk/logs/db.jsonl",
         "still waiting for: cache 10 s",
         "· api       is starting",
-        "✓ api       ready 0.5 s  http://127.0.0.1:8000  log /srv/newsdesk/logs/api.jsonl",
+        "✓ api       ready 0.5 s      http://127.0.0.1:8000  log /srv/newsdesk/logs/api.jsonl",
+        "",
         "newsdesk is up after 11 s",
         "  mode  multi (as asked for): 2 in processes of their own",
         "  api   http://127.0.0.1:8000",
@@ -150,7 +151,7 @@ def test_a_start_and_a_stop_line_by_line() -> None:
         "■ db        stopped after 0.1 s",
         "newsdesk has stopped after 0.7 s",
     ]
-    assert stage.screen.out == ["api      | INFO listening"]
+    assert stage.screen.out == ["  api      | INFO listening"]
     assert stage.screen.closed
 
 
@@ -180,7 +181,7 @@ def test_a_failure_shows_message_hint_and_last_lines() -> None:
         "    | fatal: no space",
         "    log: /srv/newsdesk/logs/db.jsonl",
         "stopping newsdesk: db failed to start",
-        "newsdesk has stopped after 0.0 s: db failed to start",
+        "newsdesk has stopped after 0 ms: db failed to start",
     ]
 
 
@@ -229,7 +230,7 @@ def test_a_partial_start_is_called_that() -> None:
     stage = Stage(build(spec), quiet=True)
     stage.send(StartAllRequested(), Started("good", 1))
     stage.send(Exited("bad", 1, Exit(ExitKind.EXITED, "exited with code 1", code=1)))
-    assert "pair is up in part after 0.0 s; failed: bad" in stage.screen.err
+    assert "pair is up in part after 0 ms; failed: bad" in stage.screen.err
 
 
 def test_components_off_the_console_are_heard_when_they_fail() -> None:
@@ -241,10 +242,10 @@ def test_components_off_the_console_are_heard_when_they_fail() -> None:
     stage.line("", "from a thread of nobody")
     stage.line("api", "first\nsecond")
     assert stage.screen.out == [
-        "db       | ERROR corrupt",
-        "launcher | from a thread of nobody",
-        "api      | first",
-        "api      | second",
+        "  db       | ERROR corrupt",
+        "  launcher | from a thread of nobody",
+        "  api      | first",
+        "  api      | second",
     ]
 
 

@@ -12,8 +12,8 @@ from launcher.observe.text import clip, duration, pad, safe, width
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [
-        (-1.0, "0.0 s"),
-        (0.04, "0.0 s"),
+        (-1.0, "0 ms"),
+        (0.04, "40 ms"),
         (9.94, "9.9 s"),
         (9.96, "10 s"),
         (59.4, "59 s"),

@@ -83,6 +83,13 @@ async def test_without_credentials_none_are_claimed() -> None:
     assert seen[1].fields == ({"scheme": "none"},)
 
 
+async def test_a_server_that_wants_credentials_is_up() -> None:
+    """A URL without user only asks whether the server answers: the driver takes no credentials from a URL."""
+    failure: dict[str, Value] = {"code": "Neo.ClientError.Security.Unauthorized", "message": "missing"}
+    async with peer(server((5, 4), [], {LOGON: failure})) as other:
+        assert (await check_url(f"bolt://127.0.0.1:{other.port}", timeout=10)).ok
+
+
 @pytest.mark.parametrize(
     ("tag", "code", "cause", "hint"),
     [

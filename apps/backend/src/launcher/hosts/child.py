@@ -1,0 +1,130 @@
+"""The process of one incarnation: ``python -m launcher.hosts.child DESCRIPTOR``.
+
+It runs the same inline host as the launcher's own process does; only the transport differs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import os
+import signal
+import socket
+import sys
+import time
+from types import FrameType
+
+from launcher.components.context import Identity
+from launcher.hosts import pipe
+from launcher.hosts.inline import InlineHost
+from launcher.hosts.linux import die_with_parent
+from launcher.model.events import Event, Exited
+from launcher.model.logs import LogLine, Stream
+from launcher.model.state import Exit
+
+
+def main(descriptor: int) -> None:
+    """Run one incarnation to its end; how it ended is told through the channel, not by the exit status."""
+    channel = pipe.Channel(socket.socket(fileno=descriptor))
+    try:
+        setup = pipe.to_setup(channel.wait())
+    except EOFError:
+        return
+    die_with_parent(signal.SIGKILL)
+    if os.getppid() != setup.parent:
+        return
+    # To the real stderr, which the host reads: a crash in native code is told by its stacks.
+    faulthandler.enable()
+    _Child(channel, setup).run()
+
+
+class _Child:
+    """One incarnation in a process of its own."""
+
+    def __init__(self, channel: pipe.Channel, setup: pipe.Setup) -> None:
+        self._channel = channel
+        self._setup = setup
+        self._identity = Identity(setup.component.name, setup.incarnation)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._host = InlineHost(
+            setup.launcher,
+            [setup.component],
+            {setup.component.name: [socket.socket(fileno=number) for number in setup.sockets]},
+            self._report,
+            self._log,
+            fallback=self._identity,
+            on_loop=self._listen,
+            on_stuck=self._abandon,
+        )
+
+    def run(self) -> None:
+        signal.signal(signal.SIGTERM, self._on_sigterm)
+        # The terminal's Ctrl-C is the launcher's business. A handler rather than SIG_IGN, which programs started from here would inherit.
+        signal.signal(signal.SIGINT, lambda _number, _frame: None)
+        for number in (self._channel.fileno(), *self._setup.sockets):
+            os.set_inheritable(number, False)
+        os.register_at_fork(after_in_child=self._channel.forked)
+        self._host.launch(self._setup.component, self._setup.incarnation)
+        self._host.run()
+
+    # -- up --
+
+    def _report(self, event: Event) -> None:
+        self._channel.send(pipe.of_event(event))
+        if isinstance(event, Exited):
+            self._host.end()
+
+    def _log(self, line: LogLine) -> None:
+        self._channel.send_line(pipe.of_line(line), self._dropped)
+
+    def _dropped(self, count: int) -> pipe.Message:
+        text = f"{count} lines were dropped: the launcher did not read them in time"
+        return pipe.of_line(
+            LogLine(
+                time.time(),
+                self._identity.component,
+                Stream.LAUNCHER,
+                text,
+                self._identity.incarnation,
+                "WARNING",
+            )
+        )
+
+    # -- down --
+
+    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        loop.add_reader(self._channel.fileno(), self._on_message)
+        self._on_message()
+
+    def _on_message(self) -> None:
+        try:
+            messages, _ = self._channel.read()
+        except EOFError:
+            self._on_parent_gone()
+            return
+        for message in messages:
+            if "stop" in message:
+                self._stop()
+
+    def _on_parent_gone(self) -> None:
+        if self._loop is not None:
+            self._loop.remove_reader(self._channel.fileno())
+            self._stop()
+            self._loop.call_later(self._setup.component.stop_grace, os._exit, 1)
+
+    def _stop(self) -> None:
+        self._host.request_stop(*self._identity)
+
+    def _on_sigterm(self, _number: int, _frame: FrameType | None) -> None:
+        self._stop()
+        self._host.interrupt()
+
+    def _abandon(self, _identity: Identity, ended: Exit) -> None:
+        """Tasks that ignore every cancellation end with their process."""
+        self._channel.send(pipe.of_event(Exited(*self._identity, ended)))
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

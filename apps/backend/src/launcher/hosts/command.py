@@ -1,0 +1,173 @@
+"""Runs commands: any program, in a session of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import time
+from dataclasses import replace
+
+from launcher.components.context import Identity
+from launcher.hosts.base import Log, Report
+from launcher.hosts.ends import of_status
+from launcher.hosts.notify import NotifySocket
+from launcher.hosts.process import CLOSE_PATIENCE
+from launcher.hosts.program import failure, refusal
+from launcher.hosts.spawn import Child, Program, environment_for
+from launcher.model.events import BecameReady, Exited, Launched, Started
+from launcher.model.logs import LogLine, Stream
+from launcher.model.spec import ComponentSpec, LauncherSpec, ProbeKind
+from launcher.model.state import Exit
+
+
+class CommandHost:
+    """Starts commands; to be used on the thread of one running loop.
+
+    ``Started`` follows at once: a command does not say more by being there. Readiness by a line of output or by ``NOTIFY_SOCKET`` is seen here, all
+    other probes ask from outside.
+    """
+
+    def __init__(self, spec: LauncherSpec, report: Report, log: Log) -> None:
+        self._spec = spec
+        self._report = report
+        self._log = log
+        self._lives: dict[Identity, _Life] = {}
+        self._tasks: dict[Identity, asyncio.Task[None]] = {}
+
+    def launch(self, spec: ComponentSpec, incarnation: int) -> None:
+        """Start a command."""
+        identity = Identity(spec.name, incarnation)
+        life = _Life(self._spec, spec, incarnation, self._report, self._log)
+        refused = life.start()
+        if refused is not None:
+            self._report(Exited(*identity, refused))
+            return
+        self._lives[identity] = life
+        self._tasks[identity] = asyncio.get_running_loop().create_task(self._live(identity, life))
+
+    def request_stop(self, component: str, incarnation: int) -> None:
+        """Send the stop signal to the command and its group."""
+        life = self._lives.get(Identity(component, incarnation))
+        if life is not None:
+            life.request_stop()
+
+    def kill(self, component: str, incarnation: int) -> None:
+        """Kill the command and everything it started."""
+        life = self._lives.get(Identity(component, incarnation))
+        if life is not None and life.child is not None:
+            life.child.kill()
+
+    async def close(self) -> None:
+        """Kill what is left and wait until it is gone."""
+        for name, incarnation in list(self._lives):
+            self.kill(name, incarnation)
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()), timeout=CLOSE_PATIENCE)
+
+    async def _live(self, identity: Identity, life: _Life) -> None:
+        try:
+            ended = await life.end()
+        finally:
+            del self._lives[identity]
+            del self._tasks[identity]
+        self._report(Exited(*identity, ended))
+
+
+class _Life:
+    """One run of a command."""
+
+    def __init__(
+        self, launcher: LauncherSpec, spec: ComponentSpec, incarnation: int, report: Report, log: Log
+    ) -> None:
+        self._launcher = launcher
+        self._spec = spec
+        self._identity = Identity(spec.name, incarnation)
+        self._report = report
+        self._log = log
+        self._notify: NotifySocket | None = None
+        self._pattern: re.Pattern[str] | None = None
+        self._ready = False
+        self._stopping = False
+        self.child: Child | None = None
+
+    def start(self) -> Exit | None:
+        """Start the command; return why that cannot be, or nothing."""
+        directory = self._spec.directory or self._launcher.root
+        probe = self._spec.ready
+        if probe is not None and probe.kind is ProbeKind.LOG:
+            self._pattern = re.compile(probe.target)
+        environment = environment_for(
+            self._launcher.environment, self._spec.environment, self._own_variables()
+        )
+        refused = refusal(self._spec.command, directory, environment)
+        if refused is not None:
+            return refused
+        try:
+            if probe is not None and probe.kind is ProbeKind.NOTIFY:
+                self._notify = NotifySocket(self._launcher.run_dir, self._on_ready)
+                environment["NOTIFY_SOCKET"] = self._notify.address
+            self.child = Child(Program(self._spec.command, environment, directory), self._on_line)
+        except OSError as error:
+            self._close_notify()
+            return failure(self._spec.command, directory, error)
+        self._report(Launched(*self._identity, self.child.pid))
+        self._report(Started(*self._identity))
+        return None
+
+    def request_stop(self) -> None:
+        """Send the stop signal."""
+        self._stopping = True
+        if self.child is not None:
+            self.child.signal(signal.Signals[self._spec.stop_signal])
+
+    async def end(self) -> Exit:
+        """Wait until nothing is left of the command, and return how it ended."""
+        if self.child is None:
+            raise RuntimeError("the command was not started")
+        await self.child.exited()
+        left = self.child.family()
+        if left and not self._stopping and not self.child.killed:
+            pids = ", ".join(str(process.pid) for process in left)
+            self._say(f"left {len(left)} process{'es' if len(left) != 1 else ''} behind, now ended: {pids}")
+        status = await self.child.cleared()
+        self._close_notify()
+        ended = of_status(status, killed=self.child.killed)
+        return replace(ended, hint="") if self._stopping else ended
+
+    def _own_variables(self) -> dict[str, str]:
+        own = {
+            "LAUNCHER_COMPONENT": self._identity.component,
+            "LAUNCHER_INCARNATION": str(self._identity.incarnation),
+        }
+        if self._spec.bind is not None:
+            own["PORT"] = str(self._spec.bind.port)
+        return own
+
+    def _on_line(self, descriptor: int, line: str) -> None:
+        stream = Stream.STDOUT if descriptor == 1 else Stream.STDERR
+        self._log(LogLine(time.time(), self._identity.component, stream, line, self._identity.incarnation))
+        if self._pattern is not None and not self._ready and self._pattern.search(line):
+            self._on_ready()
+
+    def _on_ready(self) -> None:
+        if not self._ready:
+            self._ready = True
+            self._report(BecameReady(*self._identity))
+
+    def _say(self, message: str) -> None:
+        self._log(
+            LogLine(
+                time.time(),
+                self._identity.component,
+                Stream.LAUNCHER,
+                message,
+                self._identity.incarnation,
+                level="WARNING",
+            )
+        )
+
+    def _close_notify(self) -> None:
+        if self._notify is not None:
+            self._notify.close()
+            self._notify = None

@@ -1,0 +1,116 @@
+"""A tiny parent for the launcher, so that nothing survives it, however it ends.
+
+The kernel can tell a child that its parent died, but not a grandchild. A parent that adopts orphans can always find all of them: whoever
+loses its own parent becomes its child, even in a session of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from launcher.hosts.linux import adopt_orphans, die_with_parent
+
+FORWARDED = frozenset(
+    {
+        signal.SIGTERM,
+        signal.SIGHUP,
+        signal.SIGINT,
+        signal.SIGQUIT,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+        signal.SIGCONT,
+    }
+)
+"""Signals that are meant for the launcher, although they reach the guard."""
+
+TYPED = frozenset({signal.SIGINT, signal.SIGQUIT})
+"""Signals that a terminal sends to the whole foreground group. A hang-up it tells the leader of the session alone."""
+
+_SI_KERNEL = 0x80
+"""``si_code`` of a signal that the kernel sent, as for Ctrl-C at a terminal (sigaction(2))."""
+
+
+def guarded(main: Callable[[], int]) -> int:
+    """Run ``main`` in a child process and return its exit code, 128 + n when signal n ended it.
+
+    When the child is gone, every process that descends from it is killed. When the guard itself is killed, the child gets SIGTERM and stops in
+    order. To be called before any thread or loop exists; outside of Linux ``main`` is simply called.
+    """
+    if not adopt_orphans():
+        return main()
+    watched = FORWARDED | {signal.SIGCHLD}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
+    guard = os.getpid()
+    child = os.fork()
+    if child == 0:
+        adopt_orphans()
+        die_with_parent(signal.SIGTERM)
+        if os.getppid() != guard:
+            os.kill(os.getpid(), signal.SIGTERM)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        try:
+            return main()
+        finally:
+            if os.getppid() != guard:
+                clear_descendants()  # the guard is gone, so nobody else will
+    status = _watch(child, watched)
+    clear_descendants()
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def _watch(child: int, watched: frozenset[signal.Signals]) -> int:
+    """Pass signals on until the child has ended; return its status."""
+    while True:
+        info = signal.sigwaitinfo(watched)
+        if info.si_signo == signal.SIGCHLD:
+            status = _collect(child)
+            if status is not None:
+                return status
+        elif (
+            info.si_code != _SI_KERNEL or info.si_signo not in TYPED
+        ):  # typed at a terminal: the child has it already
+            with suppress(ProcessLookupError):
+                os.kill(child, info.si_signo)
+
+
+def _collect(child: int) -> int | None:
+    """Collect everyone who has ended; return the status of the child if it is among them."""
+    found = None
+    with suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
+            if pid == child:
+                found = status
+    return found
+
+
+def clear_descendants() -> None:
+    """Kill our children until there are none: the children of a killed one become ours.
+
+    A child that has not been collected keeps its PID, so no signal can hit a stranger.
+    """
+    while True:
+        for pid in _children():
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def _children() -> list[int]:
+    try:
+        text = " ".join(path.read_text() for path in Path("/proc/self/task").glob("*/children"))
+    except OSError:  # a kernel without CONFIG_PROC_CHILDREN
+        from launcher.hosts.tree import everyone
+
+        return [process.pid for process in everyone().values() if process.parent == os.getpid()]
+    return [int(pid) for pid in text.split()]

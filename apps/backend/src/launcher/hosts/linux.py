@@ -1,0 +1,31 @@
+"""Two requests to the Linux kernel that Python has no name for. Elsewhere they do nothing, and say so."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import sys
+
+# <linux/prctl.h>
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def adopt_orphans() -> bool:
+    """Become the parent of every descendant whose own parent dies; return whether that is so."""
+    return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent(number: signal.Signals) -> bool:
+    """Get this signal when the thread that started this process ends; return whether that is so.
+
+    A parent that is gone already is not noticed: look at ``os.getppid()`` afterwards.
+    """
+    return _prctl(_PR_SET_PDEATHSIG, number)
+
+
+def _prctl(option: int, argument: int) -> bool:
+    if sys.platform != "linux":
+        return False
+    library = ctypes.CDLL(None, use_errno=True)
+    return bool(library.prctl(option, ctypes.c_ulong(argument), 0, 0, 0) == 0)

@@ -1,0 +1,178 @@
+"""Runs each incarnation in a Python process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from launcher.components.context import Identity
+from launcher.hosts import pipe
+from launcher.hosts.base import Log, Report
+from launcher.hosts.ends import of_status
+from launcher.hosts.spawn import Child, Program, environment_for
+from launcher.model.events import Exited, Launched, Started
+from launcher.model.logs import LogLine, Stream
+from launcher.model.spec import ComponentSpec, LauncherSpec
+from launcher.model.state import Exit, ExitKind
+
+CLOSE_PATIENCE = 10.0
+"""Seconds that `close` waits for killed processes; only the kernel can make them take that long."""
+
+
+class ProcessHost:
+    """Starts a child per incarnation; to be used on the thread of one running loop.
+
+    That thread must outlive the children: the kernel kills them when the thread that started them ends.
+
+    Args:
+        sockets: listening sockets by component; each child inherits duplicates of its own.
+    """
+
+    def __init__(
+        self, spec: LauncherSpec, sockets: Mapping[str, Sequence[socket.socket]], report: Report, log: Log
+    ) -> None:
+        self._spec = spec
+        self._sockets = sockets
+        self._report = report
+        self._log = log
+        self._lives: dict[Identity, _Life] = {}
+        self._tasks: dict[Identity, asyncio.Task[None]] = {}
+
+    def launch(self, spec: ComponentSpec, incarnation: int) -> None:
+        """Start a child for an incarnation."""
+        identity = Identity(spec.name, incarnation)
+        try:
+            life = _Life(
+                self._spec, spec, incarnation, self._sockets.get(spec.name, ()), self._report, self._log
+            )
+        except OSError as error:
+            reason = f"cannot start a process: {error.strerror or error}"
+            self._report(Exited(*identity, Exit(ExitKind.RAISED, reason)))
+            return
+        self._lives[identity] = life
+        self._tasks[identity] = asyncio.get_running_loop().create_task(self._live(identity, life))
+
+    def request_stop(self, component: str, incarnation: int) -> None:
+        """Ask an incarnation to end."""
+        life = self._lives.get(Identity(component, incarnation))
+        if life is not None:
+            life.request_stop()
+
+    def kill(self, component: str, incarnation: int) -> None:
+        """Kill a child and everything it started."""
+        life = self._lives.get(Identity(component, incarnation))
+        if life is not None:
+            life.child.kill()
+
+    async def close(self) -> None:
+        """Kill what is left and wait until it is gone."""
+        for life in self._lives.values():
+            life.child.kill()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()), timeout=CLOSE_PATIENCE)
+
+    async def _live(self, identity: Identity, life: _Life) -> None:
+        try:
+            ended = await life.end()
+        finally:
+            del self._lives[identity]
+            del self._tasks[identity]
+        self._report(Exited(*identity, ended))
+
+
+class _Life:
+    """One incarnation: its child and what that tells."""
+
+    def __init__(
+        self,
+        launcher: LauncherSpec,
+        spec: ComponentSpec,
+        incarnation: int,
+        sockets: Sequence[socket.socket],
+        report: Report,
+        log: Log,
+    ) -> None:
+        self._identity = Identity(spec.name, incarnation)
+        self._report = report
+        self._log = log
+        self._ended: Exit | None = None
+        self._imported = False
+        self._loop = asyncio.get_running_loop()
+        directory = spec.directory or launcher.root
+        inherited = tuple(each.fileno() for each in sockets)
+        ours, theirs = pipe.pair()
+        try:
+            program = _program(launcher, spec, incarnation, directory, (theirs.fileno(), *inherited))
+            self.child = Child(program, self._on_raw_line)
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self._channel = pipe.Channel(ours)
+        setup = pipe.Setup(replace(launcher, root=directory), spec, incarnation, inherited, os.getpid())
+        self._channel.send(pipe.of_setup(setup))
+        self._loop.add_reader(self._channel.fileno(), self._read)
+        report(Launched(*self._identity, self.child.pid))
+
+    def request_stop(self) -> None:
+        """Ask by message; a child that is still importing does not read messages, but takes a signal."""
+        self._channel.send({"stop": True})
+        if not self._imported:
+            self.child.signal(signal.SIGTERM)
+
+    async def end(self) -> Exit:
+        """Wait until nothing is left of the incarnation, and return how it ended."""
+        status = await self.child.cleared()
+        while self._read():
+            pass
+        self._loop.remove_reader(self._channel.fileno())
+        self._channel.close()
+        if self._ended is None:
+            return of_status(status, killed=self.child.killed)
+        return replace(self._ended, killed=self._ended.killed or self.child.killed)
+
+    def _read(self) -> bool:
+        """Take what has arrived; return whether there may be more."""
+        try:
+            messages, more = self._channel.read()
+        except EOFError:
+            self._loop.remove_reader(self._channel.fileno())
+            return False
+        for message in messages:
+            self._take(message)
+        return more
+
+    def _take(self, message: pipe.Message) -> None:
+        if "log" in message:
+            self._log(pipe.to_line(message))
+        elif "launched" in message:
+            self._imported = True
+        elif "started" in message:
+            self._report(Started(*self._identity))
+        elif "exited" in message:
+            self._ended = pipe.to_exit(message)
+
+    def _on_raw_line(self, descriptor: int, line: str) -> None:
+        """Take what was written past Python: by native code, by the interpreter, by programs the component started."""
+        stream = Stream.STDOUT if descriptor == 1 else Stream.STDERR
+        self._log(LogLine(time.time(), self._identity.component, stream, line, self._identity.incarnation))
+
+
+def _program(
+    launcher: LauncherSpec, spec: ComponentSpec, incarnation: int, directory: str, inherit: tuple[int, ...]
+) -> Program:
+    own = {"LAUNCHER_COMPONENT": spec.name, "LAUNCHER_INCARNATION": str(incarnation)}
+    return Program(
+        # -P: without it the working directory would come first on the module path, and a file there could shadow ours.
+        argv=(sys.executable, "-P", "-m", "launcher.hosts.child", str(inherit[0])),
+        environment=environment_for(launcher.environment, spec.environment, own),
+        directory=directory,
+        inherit=inherit,
+    )

@@ -1,0 +1,139 @@
+"""Who belongs to whom: the processes of the system, and the family that one of them founded.
+
+A family is everyone who descends from the founder, shares its session or group, or carries its mark in the environment: daemons leave the
+group, grandchildren lose their parents, but an environment is inherited.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MARK = "LAUNCHER_LIFE"
+"""Environment variable that is unique to one incarnation."""
+
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process at one moment; its PID and start time together never come again."""
+
+    pid: int
+    parent: int
+    group: int
+    session: int
+    started: int
+    zombie: bool
+
+
+def look(pid: int) -> Process | None:
+    """Return what the system says about a process, or nothing when there is none."""
+    try:
+        text = (_PROC / str(pid) / "stat").read_text(errors="replace")
+    except (OSError, ValueError):
+        return None
+    # proc_pid_stat(5): the second field, the command name, may hold spaces and parentheses; the rest follows its last ")".
+    fields = text[text.rindex(")") + 2 :].split()
+    return Process(
+        pid=pid,
+        parent=int(fields[1]),
+        group=int(fields[2]),
+        session=int(fields[3]),
+        started=int(fields[19]),
+        zombie=fields[0] in "ZX",
+    )
+
+
+def everyone() -> dict[int, Process]:
+    """Return all processes of the system; none where there is no /proc."""
+    if not _PROC.is_dir():
+        return {}
+    found = (look(int(entry.name)) for entry in _PROC.iterdir() if entry.name.isdecimal())
+    return {process.pid: process for process in found if process is not None}
+
+
+def descendants(pid: int, among: Mapping[int, Process]) -> set[int]:
+    """Return the PIDs of all children, their children, and so on."""
+    children: dict[int, list[int]] = {}
+    for process in among.values():
+        children.setdefault(process.parent, []).append(process.pid)
+    found: set[int] = set()
+    open_ = [pid]
+    while open_:
+        fresh = [child for child in children.get(open_.pop(), ()) if child not in found]
+        found.update(fresh)
+        open_.extend(fresh)
+    return found
+
+
+def collect_adopted() -> None:
+    """Collect orphans that we adopted and that have died since; whom somebody in this process may be waiting for is left alone.
+
+    What is started from here is in our session or leads one of its own. So a dead child of ours that does neither was born to somebody else.
+    """
+    ours = os.getsid(0)
+    for listing in (_PROC / "self" / "task").glob("*/children"):
+        with suppress(OSError):
+            for pid in map(int, listing.read_text().split()):
+                process = look(pid)
+                if process is not None and process.zombie and process.session not in {ours, pid}:
+                    os.waitpid(pid, os.WNOHANG)
+
+
+@dataclass(slots=True)
+class Family:
+    """The processes that one incarnation has brought into the world.
+
+    Attributes:
+        founder: PID of the process that was started; it is a leader of its session and stays a zombie until the family is gone, so its number
+            is not given away.
+        mark: value of `MARK` in its environment.
+    """
+
+    founder: int
+    mark: str
+    _since: int = 0
+    _known: dict[int, int] = field(default_factory=dict)
+
+    def members(self) -> list[Process]:
+        """Return who is alive, without the founder, and collect those adopted by us who have died."""
+        among = everyone()
+        founder = among.get(self.founder)
+        if founder is not None:
+            self._since = founder.started
+        kin = self._kin(among)
+        self._known.update({pid: among[pid].started for pid in kin})
+        for pid in kin:
+            if among[pid].zombie and among[pid].parent == os.getpid():
+                with suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+        return [among[pid] for pid in kin if not among[pid].zombie]
+
+    def _kin(self, among: Mapping[int, Process]) -> list[int]:
+        roots = {
+            process.pid
+            for process in among.values()
+            if self.founder in (process.group, process.session)
+            or self._known.get(process.pid) == process.started
+        }
+        found = {self.founder} | roots
+        for root in list(found):
+            found |= descendants(root, among)
+        found |= self._marked(process for process in among.values() if process.pid not in found)
+        return sorted(found & among.keys() - {self.founder, os.getpid()})
+
+    def _marked(self, others: Iterable[Process]) -> set[int]:
+        """Return who carries the mark; only those younger than the founder are asked."""
+        needle = f"{MARK}={self.mark}".encode()
+        found = set()
+        for process in others:
+            if process.started < self._since or process.zombie:
+                continue
+            with suppress(OSError):
+                if needle in (_PROC / str(process.pid) / "environ").read_bytes():
+                    found.add(process.pid)
+        return found

@@ -1,0 +1,1 @@
+"""What the benchmarks share; the modules one level up are the benchmarks themselves."""
