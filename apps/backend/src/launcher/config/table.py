@@ -362,7 +362,7 @@ DEPENDENCY = section(
         default="250ms",
         example='"1s"',
     ),
-    Field("period", INTERVAL, "Pause between two checks once it is up.", default="5s", example='"30s"'),
+    Field("period", INTERVAL, "Pause between two checks once it is up.", default="30s", example='"1m"'),
 )
 
 PROFILE = section(

@@ -98,7 +98,7 @@ class Probe:
         target: path or URL, ``address:port``, regular expression, or shell-free command line, by kind.
         argv: the argument vector of an ``exec`` probe.
         interval: pause between two checks while starting.
-        period: pause between two checks once ready.
+        period: pause between two checks once ready (10 s as in Kubernetes); after a failed check it is one second.
         timeout: longest duration of one check.
         failures: consecutive failed checks that make a ready component unready (as in Kubernetes: 3).
         seconds: how long an ``alive`` probe waits.
@@ -108,7 +108,7 @@ class Probe:
     target: str = ""
     argv: tuple[str, ...] = ()
     interval: float = 0.2
-    period: float = 5.0
+    period: float = 10.0
     timeout: float = 1.0
     failures: int = 3
     seconds: float = 0.5
@@ -203,7 +203,7 @@ class DependencySpec:
     url: str = field(repr=False)
     timeout: float = 60.0
     interval: float = 0.25
-    period: float = 5.0
+    period: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,9 @@ from launcher.model.state import Exit
 DEADLINE = 30.0
 """Seconds to wait for anything; only a failing test waits that long."""
 
+IMPORTS_FOR_EVER = "import time\nprint('importing')\nwhile True: time.sleep(0.01)"
+"""A module whose import does not end. It sleeps in pieces: a signal that comes just before a long sleep would not shorten it."""
+
 E = TypeVar("E", bound=IncarnationEvent)
 
 

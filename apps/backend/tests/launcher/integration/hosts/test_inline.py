@@ -65,7 +65,7 @@ def test_environment_and_directory_are_the_declared_ones(project: Project) -> No
 
 def test_an_interrupt_aborts_the_import(project: Project) -> None:
     """A signal during a long import is acted on at once; what was not imported is reported when it is launched."""
-    project.write(jobs="import time\nprint('importing')\ntime.sleep(3600)", other=IDLE)
+    project.write(jobs=IMPORTS_FOR_EVER, other=IDLE)
     seen = Seen()
     components = [agent("worker", "jobs:run"), agent("other", "other:run")]
     host = InlineHost(project.spec(), components, {}, seen.report, seen.log)

@@ -15,6 +15,7 @@ from launcher.model.logs import Stream
 from launcher.model.state import ExitKind
 from tests.launcher.integration.hosts.driver import (
     DEADLINE,
+    IMPORTS_FOR_EVER,
     Driver,
     Project,
     agent,
@@ -139,7 +140,7 @@ def test_a_blocked_loop_can_be_killed(project: Project) -> None:
 
 def test_a_stop_interrupts_the_import(project: Project) -> None:
     """A component that is still importing stops at once."""
-    project.write(jobs="import time\nprint('importing')\ntime.sleep(3600)")
+    project.write(jobs=IMPORTS_FOR_EVER)
 
     def scenario(driver: Driver) -> None:
         driver.launch("worker")

@@ -69,7 +69,7 @@ def test_defaults() -> None:
     assert (restart.immediate_after, restart.reset_after) == (10.0, 60.0)
     assert (restart.max_restarts, restart.window) == (5, 60.0)
     probe = Probe(spec.ProbeKind.HTTP)
-    assert (probe.interval, probe.period, probe.timeout, probe.failures) == (0.2, 5.0, 1.0, 3)
+    assert (probe.interval, probe.period, probe.timeout, probe.failures) == (0.2, 10.0, 1.0, 3)
     assert LauncherSpec("backend", "/srv", ()).stop_timeout == 30.0
 
 
