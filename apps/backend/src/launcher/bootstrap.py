@@ -110,9 +110,7 @@ def _activate() -> None:
 
 def _run(plan: Plan, options: UpOptions, *, notes: Sequence[str], controlled: bool) -> int:
     _activate()
-    logs = LogStore(
-        Path(plan.spec.log_dir), on_trouble=lambda what: print(f"warning: {what}", file=sys.stderr)
-    )
+    logs = LogStore(Path(plan.spec.log_dir), on_trouble=_warn)
     try:
         listening = bind_all(plan)
         try:

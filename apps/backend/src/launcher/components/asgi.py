@@ -21,7 +21,8 @@ from uvicorn import Config, Server
 from uvicorn.server import ServerState
 
 from launcher.components.blame import told
-from launcher.components.context import IN_REQUEST, RunContext
+from launcher.components.context import RunContext
+from launcher.components.identity import IN_REQUEST
 from launcher.components.resolve import ResolveError, accepts, called, kind_of
 from launcher.model.spec import TaskDeath
 

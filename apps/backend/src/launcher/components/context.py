@@ -1,41 +1,17 @@
-"""Who runs: the name that every piece of code of a component carries with it, and what a component is given to run.
-
-A context variable is inherited by tasks, callbacks and `asyncio.to_thread`; an executor of our own extends that to `run_in_executor`. So a
-line of output or an exception can be told apart by component, although many components share one process.
-"""
+"""What a component is given to run, and threads that remember who they work for."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import ContextVar, copy_context
+from contextvars import copy_context
 from dataclasses import dataclass
 from socket import socket
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
+from launcher.components.scope import Scope
 from launcher.model.spec import ComponentSpec
-
-if TYPE_CHECKING:
-    import asyncio
-
-    from launcher.components.scope import Scope
-
-
-class Identity(NamedTuple):
-    """One life of one component."""
-
-    component: str
-    incarnation: int
-
-
-NOBODY = Identity("", 0)
-"""Code that belongs to no component, or to nobody knows which."""
-
-CURRENT: ContextVar[Identity] = ContextVar("launcher_component", default=NOBODY)
-"""The life that the running code belongs to."""
-
-IN_REQUEST: ContextVar[bool] = ContextVar("launcher_in_request", default=False)
-"""Whether the running code answers a request, so that its failure is the failure of that request and not of the component."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
-from launcher.components.context import CURRENT, Identity, RunContext
+from launcher.components.context import RunContext
+from launcher.components.identity import CURRENT, Identity
 from launcher.components.resolve import ResolveError, resolve
 from launcher.model.spec import ComponentSpec, Kind
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TextIO
 
-from launcher.components.context import CURRENT, NOBODY, Identity
+from launcher.components.identity import CURRENT, NOBODY, Identity
 from launcher.components.lines import LineBuffer
 from launcher.model.logs import LogLine, Stream, clipped
 

@@ -16,7 +16,7 @@ from typing import Any
 from weakref import WeakSet
 
 from launcher.components.blame import frame_place, is_own, told
-from launcher.components.context import CURRENT, IN_REQUEST, NOBODY, Identity
+from launcher.components.identity import CURRENT, IN_REQUEST, NOBODY, Identity
 
 SETTLE = 0.5
 """Seconds that a dead task's exception may stay untaken before it counts as unnoticed: `await first; await second` takes the second's late."""

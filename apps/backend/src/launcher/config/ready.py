@@ -43,7 +43,10 @@ SCHEMA: Mapping[str, object] = {
                 "alive": {**_DURATION, "description": "The process has lived for so long."},
                 "notify": {"const": True, "description": "The command sends READY=1 to $NOTIFY_SOCKET."},
                 "interval": {**_DURATION, "description": "Pause between two checks while starting."},
-                "period": {**_DURATION, "description": "Pause between two checks once ready; one second after a failed one."},
+                "period": {
+                    **_DURATION,
+                    "description": "Pause between two checks once ready; one second after a failed one.",
+                },
                 "timeout": {**_DURATION, "description": "Longest duration of one check."},
                 "failures": {
                     "type": "integer",

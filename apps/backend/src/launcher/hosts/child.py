@@ -14,7 +14,7 @@ import sys
 import time
 from types import FrameType
 
-from launcher.components.context import Identity
+from launcher.components.identity import Identity
 from launcher.hosts import pipe
 from launcher.hosts.inline import InlineHost
 from launcher.hosts.linux import die_with_parent

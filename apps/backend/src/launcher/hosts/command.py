@@ -8,7 +8,7 @@ import signal
 import time
 from dataclasses import replace
 
-from launcher.components.context import Identity
+from launcher.components.identity import Identity
 from launcher.hosts.base import Log, Report
 from launcher.hosts.ends import of_status
 from launcher.hosts.notify import NotifySocket

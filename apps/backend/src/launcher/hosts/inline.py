@@ -17,7 +17,8 @@ from socket import socket
 from typing import Any
 
 from launcher.components.blame import place
-from launcher.components.context import CURRENT, NOBODY, ContextExecutor, Identity
+from launcher.components.context import ContextExecutor
+from launcher.components.identity import CURRENT, NOBODY, Identity
 from launcher.components.load import Loader
 from launcher.components.output import Capture
 from launcher.hosts.base import Log, Report

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from launcher.components.context import Identity
+from launcher.components.identity import Identity
 from launcher.hosts import pipe
 from launcher.hosts.base import Log, Report
 from launcher.hosts.ends import of_status

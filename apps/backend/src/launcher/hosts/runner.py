@@ -15,7 +15,8 @@ from functools import partial
 from socket import socket
 
 from launcher.components.blame import told
-from launcher.components.context import CURRENT, Identity, RunContext
+from launcher.components.context import RunContext
+from launcher.components.identity import CURRENT, Identity
 from launcher.components.load import Loader
 from launcher.components.output import Capture
 from launcher.components.scope import ComponentTask, Death, Scope, Scopes, described

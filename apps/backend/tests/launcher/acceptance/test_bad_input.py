@@ -557,14 +557,16 @@ def test_logs_that_cannot_be_written(project: Project) -> None:
 
 def test_a_full_disk_does_not_stop_the_backend(project: Project, mode: str) -> None:
     """When log files can grow no further the backend goes on, and says once that lines are lost."""
-    project.write(chatty="""
+    project.write(
+        chatty="""
         import asyncio
 
         async def run():
             for number in range(2000):
                 print(f"line {number:5} " + "x" * 80)
             await asyncio.Event().wait()
-    """)
+    """
+    )
     # The limit of the size of a file stands for the end of the disk: a write beyond it fails in the same way.
     project.wrapper = ("sh", "-c", 'ulimit -f 16; exec "$0" "$@"')
     launcher = project.up_and_ready("--mode", mode, "chatty=agent:chatty:run")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from launcher.hosts import spawn
 from launcher.model.events import BecameReady, Exited, Launched, Started
 from launcher.model.logs import MAX_LINE, Stream
 from launcher.model.spec import Bind, ComponentSpec, Probe, ProbeKind
@@ -395,6 +396,19 @@ def test_ready_by_notification(project: Project, tmp_path: Path, place: str) -> 
     seen = drive_commands(project.spec(run_dir=str(run_dir or "")), [spec], scenario)
     assert sum(isinstance(event, BecameReady) for event in seen.events) == 1
     assert run_dir is None or list(run_dir.iterdir()) == []
+
+
+def test_without_pidfd(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the kernel, or a sandbox, has no process descriptors, ends and families are seen all the same."""
+    monkeypatch.setattr(spawn, "_pidfd", lambda _pid: None)
+
+    def scenario(driver: Driver) -> None:
+        driver.launch("job")
+        left = int(driver.line("").message)
+        assert driver.exited("job").code == 3
+        assert not alive(left)
+
+    drive_commands(project.spec(), [command("job", "sh", "-c", "sleep 3600 & echo $!; exit 3")], scenario)
 
 
 def test_closing_kills_what_runs(project: Project) -> None:

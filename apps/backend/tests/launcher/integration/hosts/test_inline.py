@@ -17,6 +17,7 @@ from launcher.hosts.inline import InlineHost
 from launcher.model.events import Exited, Started
 from launcher.model.state import ExitKind
 from tests.launcher.integration.hosts.driver import (
+    IMPORTS_FOR_EVER,
     Driver,
     Project,
     Seen,

@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from launcher.components import scope as scopes
-from launcher.components.context import CURRENT, IN_REQUEST, Identity
+from launcher.components.identity import CURRENT, IN_REQUEST, Identity
 from launcher.components.scope import Death, Scope, Scopes, described
 
 ME = Identity("me", 1)
