@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import signal
 import time
@@ -11,8 +10,8 @@ from dataclasses import replace
 from launcher.components.identity import Identity
 from launcher.hosts.base import Log, Report
 from launcher.hosts.ends import of_status
+from launcher.hosts.lives import Lives
 from launcher.hosts.notify import NotifySocket
-from launcher.hosts.process import CLOSE_PATIENCE
 from launcher.hosts.program import failure, refusal
 from launcher.hosts.spawn import Child, Program, environment_for
 from launcher.model.events import BecameReady, Exited, Launched, Started
@@ -21,7 +20,7 @@ from launcher.model.spec import ComponentSpec, LauncherSpec, ProbeKind
 from launcher.model.state import Exit
 
 
-class CommandHost:
+class CommandHost(Lives):
     """Starts commands; to be used on the thread of one running loop.
 
     ``Started`` follows at once: a command does not say more by being there. Readiness by a line of output or by ``NOTIFY_SOCKET`` is seen here, all
@@ -29,11 +28,9 @@ class CommandHost:
     """
 
     def __init__(self, spec: LauncherSpec, report: Report, log: Log) -> None:
+        super().__init__(report)
         self._spec = spec
-        self._report = report
         self._log = log
-        self._lives: dict[Identity, _Life] = {}
-        self._tasks: dict[Identity, asyncio.Task[None]] = {}
 
     def launch(self, spec: ComponentSpec, incarnation: int) -> None:
         """Start a command."""
@@ -43,35 +40,7 @@ class CommandHost:
         if refused is not None:
             self._report(Exited(*identity, refused))
             return
-        self._lives[identity] = life
-        self._tasks[identity] = asyncio.get_running_loop().create_task(self._live(identity, life))
-
-    def request_stop(self, component: str, incarnation: int) -> None:
-        """Send the stop signal to the command and its group."""
-        life = self._lives.get(Identity(component, incarnation))
-        if life is not None:
-            life.request_stop()
-
-    def kill(self, component: str, incarnation: int) -> None:
-        """Kill the command and everything it started."""
-        life = self._lives.get(Identity(component, incarnation))
-        if life is not None and life.child is not None:
-            life.child.kill()
-
-    async def close(self) -> None:
-        """Kill what is left and wait until it is gone."""
-        for name, incarnation in list(self._lives):
-            self.kill(name, incarnation)
-        if self._tasks:
-            await asyncio.wait(list(self._tasks.values()), timeout=CLOSE_PATIENCE)
-
-    async def _live(self, identity: Identity, life: _Life) -> None:
-        try:
-            ended = await life.end()
-        finally:
-            del self._lives[identity]
-            del self._tasks[identity]
-        self._report(Exited(*identity, ended))
+        self.begin(identity, life)
 
 
 class _Life:
@@ -120,6 +89,11 @@ class _Life:
         self._stopping = True
         if self.child is not None:
             self.child.signal(signal.Signals[self._spec.stop_signal])
+
+    def kill(self) -> None:
+        """Kill the command and everything it started."""
+        if self.child is not None:
+            self.child.kill()
 
     async def end(self) -> Exit:
         """Wait until nothing is left of the command, and return how it ended."""

@@ -15,17 +15,15 @@ from launcher.components.identity import Identity
 from launcher.hosts import pipe
 from launcher.hosts.base import Log, Report
 from launcher.hosts.ends import of_status
+from launcher.hosts.lives import Lives
 from launcher.hosts.spawn import Child, Program, environment_for
 from launcher.model.events import Exited, Launched, Started
 from launcher.model.logs import LogLine, Stream
 from launcher.model.spec import ComponentSpec, LauncherSpec
 from launcher.model.state import Exit, ExitKind
 
-CLOSE_PATIENCE = 10.0
-"""Seconds that `close` waits for killed processes; only the kernel can make them take that long."""
 
-
-class ProcessHost:
+class ProcessHost(Lives):
     """Starts a child per incarnation; to be used on the thread of one running loop.
 
     That thread must outlive the children: the kernel kills them when the thread that started them ends.
@@ -37,12 +35,10 @@ class ProcessHost:
     def __init__(
         self, spec: LauncherSpec, sockets: Mapping[str, Sequence[socket.socket]], report: Report, log: Log
     ) -> None:
+        super().__init__(report)
         self._spec = spec
         self._sockets = sockets
-        self._report = report
         self._log = log
-        self._lives: dict[Identity, _Life] = {}
-        self._tasks: dict[Identity, asyncio.Task[None]] = {}
 
     def launch(self, spec: ComponentSpec, incarnation: int) -> None:
         """Start a child for an incarnation."""
@@ -55,35 +51,7 @@ class ProcessHost:
             reason = f"cannot start a process: {error.strerror or error}"
             self._report(Exited(*identity, Exit(ExitKind.RAISED, reason)))
             return
-        self._lives[identity] = life
-        self._tasks[identity] = asyncio.get_running_loop().create_task(self._live(identity, life))
-
-    def request_stop(self, component: str, incarnation: int) -> None:
-        """Ask an incarnation to end."""
-        life = self._lives.get(Identity(component, incarnation))
-        if life is not None:
-            life.request_stop()
-
-    def kill(self, component: str, incarnation: int) -> None:
-        """Kill a child and everything it started."""
-        life = self._lives.get(Identity(component, incarnation))
-        if life is not None:
-            life.child.kill()
-
-    async def close(self) -> None:
-        """Kill what is left and wait until it is gone."""
-        for life in self._lives.values():
-            life.child.kill()
-        if self._tasks:
-            await asyncio.wait(list(self._tasks.values()), timeout=CLOSE_PATIENCE)
-
-    async def _live(self, identity: Identity, life: _Life) -> None:
-        try:
-            ended = await life.end()
-        finally:
-            del self._lives[identity]
-            del self._tasks[identity]
-        self._report(Exited(*identity, ended))
+        self.begin(identity, life)
 
 
 class _Life:
@@ -126,6 +94,10 @@ class _Life:
         self._channel.send({"stop": True})
         if not self._imported:
             self.child.signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill the child and everything it started."""
+        self.child.kill()
 
     async def end(self) -> Exit:
         """Wait until nothing is left of the incarnation, and return how it ended."""
