@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launcher.config.load import load
+from launcher.core.names import selected
 from launcher.core.plan import MAIN, Plan, build
-from launcher.errors import ExitCode, UsageError
+from launcher.errors import ExitCode
 from launcher.hosts.command import CommandHost
 from launcher.hosts.discover import discover_agents
 from launcher.hosts.inline import InlineHost
@@ -82,20 +83,21 @@ def up(options: UpOptions) -> int:
 def run(options: UpOptions, names: Sequence[str]) -> int:
     """Run only the named components, in this process, until they end: for containers and debuggers.
 
-    Nothing they depend on is started, nothing is restarted, and no other terminal can control them.
+    Nothing they depend on is started, nothing is restarted, and no other terminal can control them. Names may be wildcards, or entries of
+    agents.
 
     Raises:
-        LauncherError: as ``up``; also when a name is not declared.
+        LauncherError: as ``up``; also when a name stands for nothing.
     """
     request = replace(options.request, mode=Mode.SINGLE.value, discover_agents=discover_agents)
     spec = load(request).spec
-    chosen = tuple(component for component in spec.components if component.name in names)
-    missing = set(names) - {component.name for component in chosen}
-    if missing:
-        known = ", ".join(component.name for component in spec.components)
-        raise UsageError(f"cannot run {', '.join(sorted(missing))}: not declared", hint=f"declared: {known}")
+    chosen = set(selected(names, [component.name for component in spec.components]))
     once = Restart(policy=RestartPolicy.NEVER)
-    alone = tuple(replace(component, depends_on=(), restart=once) for component in chosen)
+    alone = tuple(
+        replace(component, depends_on=(), restart=once)
+        for component in spec.components
+        if component.name in chosen
+    )
     plan = build(replace(spec, components=alone, dependencies=()))
     return _run(plan, options, notes=(), controlled=False)
 

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from launcher.cli.parser import add_output, add_project, add_selection, request_from
+from launcher.cli.parser import add_mode, add_output, add_project, add_selection, request_from
 from launcher.cli.render import plan_lines
 from launcher.errors import ExitCode
 
@@ -18,6 +18,7 @@ def configure(parser: argparse.ArgumentParser, _verb: str) -> None:
     """Add the arguments."""
     parser.epilog = "Takes the same selection as launcher up. Ends with 2 when the declaration has errors; all of them are shown."
     add_selection(parser)
+    add_mode(parser)
     add_project(parser)
     add_output(parser, "text")
 

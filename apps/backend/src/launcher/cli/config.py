@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from launcher.cli.parser import add_output, add_project, add_selection, request_from
+from launcher.cli.parser import add_mode, add_output, add_project, add_selection, request_from
 from launcher.errors import ExitCode
 from launcher.observe.text import pad, width
 
@@ -23,6 +23,7 @@ WIDEST = 60
 def configure(parser: argparse.ArgumentParser, _verb: str) -> None:
     """Add the arguments."""
     add_selection(parser)
+    add_mode(parser)
     add_project(parser)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--origins", action="store_true", help="say for each value where it came from")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from launcher.cli.messages import say, show_error
 from launcher.cli.parser import add_output, add_project, add_timeout, paths_from, split_commas
 from launcher.cli.render import component_line
 from launcher.client import Client
-from launcher.errors import ExitCode, LauncherError, UnknownComponent
+from launcher.core.names import selected
+from launcher.errors import ExitCode, LauncherError
 
 if TYPE_CHECKING:
     import argparse
@@ -54,25 +54,6 @@ def run(args: argparse.Namespace) -> int:
     for thread in threads:
         thread.join()
     return _report([results[name] for name in names], as_json=args.output == "json")
-
-
-def selected(wanted: Sequence[str], known: Sequence[str]) -> list[str]:
-    """Return the components that names, wildcards and entries of agents stand for, each once.
-
-    Raises:
-        UnknownComponent: one of them stands for nothing.
-    """
-    found: dict[str, None] = {}
-    for text in wanted:
-        matching = [name for name in known if name == text] or [
-            name for name in known if name.startswith(f"{text}.") or fnmatchcase(name, text) or text == "all"
-        ]
-        if not matching:
-            from launcher.core.suggest import did_you_mean
-
-            raise UnknownComponent(f'there is no component called "{text}"', hint=did_you_mean(text, known))
-        found |= dict.fromkeys(matching)
-    return list(found)
 
 
 def _report(results: Sequence[ComponentDocument | LauncherError], *, as_json: bool) -> int:

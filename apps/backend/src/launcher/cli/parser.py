@@ -61,16 +61,20 @@ def add_timeout(parser: argparse.ArgumentParser, meaning: str) -> None:
     parser.add_argument("-t", "--timeout", type=seconds, metavar="SECONDS", help=meaning)
 
 
+def add_mode(parser: argparse.ArgumentParser) -> None:
+    """Add what decides about processes."""
+    parser.add_argument(
+        "--mode", choices=("single", "multi", "groups", "auto"), help="one process, or one for each component"
+    )
+
+
 def add_selection(parser: argparse.ArgumentParser) -> None:
-    """Add what decides about what is run, and how."""
+    """Add what decides about what is run."""
     parser.add_argument(
         "what",
         nargs="*",
         metavar="NAME | NAME=TARGET",
         help="components to run with what they need (names, groups, wildcards), or components declared right here, such as api=api.main:app",
-    )
-    parser.add_argument(
-        "--mode", choices=("single", "multi", "groups", "auto"), help="one process, or one for each component"
     )
     parser.add_argument(
         "--profile", action="append", default=[], metavar="NAME", help="use a profile of the declaration"

@@ -6,7 +6,7 @@ import gc
 import sys
 from typing import TYPE_CHECKING
 
-from launcher.cli.parser import add_project, add_selection, add_timeout, request_from, use_color
+from launcher.cli.parser import add_mode, add_project, add_selection, add_timeout, request_from, use_color
 
 if TYPE_CHECKING:
     import argparse
@@ -22,6 +22,7 @@ def configure(parser: argparse.ArgumentParser, _verb: str) -> None:
 
     parser.epilog = EXIT_CODES
     add_selection(parser)
+    add_mode(parser)
     add_project(parser)
     add_timeout(parser, "longest duration of stopping the whole backend (launcher.stop_timeout)")
     parser.add_argument(

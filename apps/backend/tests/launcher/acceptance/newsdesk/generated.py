@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import requests
@@ -25,10 +25,41 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", 
 JSON: Headers = (("Content-Type", "application/json"),)
 VOLATILE_HEADERS = frozenset({"x-schemathesis-testcaseid", "user-agent", "content-length", "connection"})
 
-WRONG_VALUES: tuple[Any, ...] = (None, True, 7, 1.5, "", " ", [], ["text"], {}, {"text": "text"}, "nul \0", "\ud800")
+WRONG_VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    7,
+    1.5,
+    "",
+    " ",
+    [],
+    ["text"],
+    {},
+    {"text": "text"},
+    "nul \0",
+    "\ud800",
+)
 """What a member of a body may be by mistake."""
 
-WRONG_WORDS = ("", "x", "-1", "0", "1.5", "1e2", " 1", "+1", "0x10", "true", "null", "9" * 30, "9" * 5000, "\0", "é", "a b", "..")
+WRONG_WORDS = (
+    "",
+    "x",
+    "-1",
+    "0",
+    "1.5",
+    "1e2",
+    " 1",
+    "+1",
+    "0x10",
+    "true",
+    "null",
+    "9" * 30,
+    "9" * 5000,
+    "\0",
+    "é",
+    "a b",
+    "..",
+)
 """What a parameter may be by mistake."""
 
 BROKEN_BODIES: tuple[tuple[str, bytes], ...] = (
@@ -62,7 +93,7 @@ def random_requests(document: Document) -> dict[str, list[Request]]:
     schema = schemathesis.openapi.from_dict(dict(document))
     found: dict[str, list[Request]] = {}
     for result in schema.get_all_operations():
-        operation = result.ok()
+        operation = cast(Any, result).ok()  # an operation it cannot read raises here
         modes = [GenerationMode.POSITIVE]
         if operation.body or len(operation.query) or len(operation.path_parameters):
             modes.append(GenerationMode.NEGATIVE)  # there is something to be wrong
@@ -84,8 +115,8 @@ def _drawn(operation: Any, mode: GenerationMode) -> list[Request]:
     @given(case=operation.as_strategy(generation_mode=mode))
     def collect(case: Any) -> None:
         prepared = requests.Request(**case.as_transport_kwargs(base_url="http://newsdesk")).prepare()
-        body = prepared.body.encode() if isinstance(prepared.body, str) else prepared.body
-        headers = tuple((k, v) for k, v in prepared.headers.items() if k.lower() not in VOLATILE_HEADERS)
+        body: Any = prepared.body.encode() if isinstance(prepared.body, str) else prepared.body
+        headers = tuple((k, str(v)) for k, v in prepared.headers.items() if k.lower() not in VOLATILE_HEADERS)
         content = b"" if body is None and prepared.method == "POST" else body
         note = f"random, {'valid' if mode is GenerationMode.POSITIVE else 'invalid'}"
         drawn.append(Request(str(prepared.method), prepared.path_url, headers, content, note=note))
@@ -102,7 +133,9 @@ def single_mistakes(document: Document, known: str) -> dict[str, list[Request]]:
             mistakes = _Mistakes(document, path, method.upper(), operation, known)
             found[f"{method.upper()} {path}"] = list(mistakes.all())
         wrong = [method for method in METHODS if method.lower() not in item]
-        found[f"other methods of {path}"] = [Request(method, _filled(path, known), note="method") for method in wrong]
+        found[f"other methods of {path}"] = [
+            Request(method, _filled(path, known), note="method") for method in wrong
+        ]
     return found
 
 
@@ -147,7 +180,13 @@ class _Mistakes:
 
     def _in_path(self, parameter: Document) -> Iterator[Request]:
         longest = "x" * 64  # ArticleId allows 64 characters
-        for word in ("unknown", longest, f"{longest}x", f"{self._known}%0a", *(quote(word) for word in WRONG_WORDS if word)):
+        for word in (
+            "unknown",
+            longest,
+            f"{longest}x",
+            f"{self._known}%0a",
+            *(quote(word) for word in WRONG_WORDS if word),
+        ):
             yield self._request(article=word, note=f"path {parameter['name']}")
         yield self._request(article="a%2Fb", note=f"path {parameter['name']}")
         yield self._request(article="%zz", note=f"path {parameter['name']}")
@@ -155,7 +194,9 @@ class _Mistakes:
     def _in_query(self, parameter: Document) -> Iterator[Request]:
         name = parameter["name"]
         schema = next(
-            one for one in parameter["schema"].get("anyOf", [parameter["schema"]]) if one.get("type") == "integer"
+            one
+            for one in parameter["schema"].get("anyOf", [parameter["schema"]])
+            if one.get("type") == "integer"
         )
         low, high = int(schema["minimum"]), int(schema["maximum"])
         for number in (low, high, low - 1, high + 1):
@@ -186,7 +227,9 @@ class _Mistakes:
         for kind in CONTENT_TYPES:
             headers = () if kind is None else (("Content-Type", kind),)
             yield self._request(headers=headers, body=valid, note=f"content type {kind}")
-        yield self._request(headers=(*JSON, ("Content-Encoding", "gzip")), body=valid, note="says it is compressed")
+        yield self._request(
+            headers=(*JSON, ("Content-Encoding", "gzip")), body=valid, note="says it is compressed"
+        )
 
     def _with(self, content: object, note: str) -> Request:
         return self._request(headers=JSON, body=json.dumps(content).encode(), note=f"body: {note}")

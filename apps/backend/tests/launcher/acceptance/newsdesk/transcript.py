@@ -14,11 +14,11 @@ from tests.launcher.acceptance.newsdesk.wire import Request, Response
 Transcript = Sequence[tuple[Request, Response]]
 
 TIMESTAMP = re.compile(
-    rb'"(created_at|delivered_at)":"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?(?:Z|\+00:00)"'
+    rb'("(?:created_at|delivered_at)": ?)"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?(?:Z|\+00:00)"'
 )
 """When the database wrote a row; the only values in any body that a clock decides, but for the latencies."""
 
-LATENCY = re.compile(rb'"latency_ms":\d+(?:\.\d+)?')
+LATENCY = re.compile(rb'("latency_ms": ?)\d+(?:\.\d+)?')
 """How long a service took to answer a readiness check."""
 
 KEEP_ALIVE = re.compile(rb"^: .*\n\n?", re.MULTILINE)
@@ -34,10 +34,12 @@ def comparable(response: Response) -> Response:
     Replaced are: the value of a valid ``date``; timestamps and latencies in JSON; and, where one of these made the body shorter or
     longer, a ``content-length`` that agrees with the body.
     """
-    body = LATENCY.sub(b'"latency_ms":<latency>', TIMESTAMP.sub(rb'"\1":"<timestamp>"', response.body))
+    body = LATENCY.sub(rb"\1<latency>", TIMESTAMP.sub(rb'\1"<timestamp>"', response.body))
     if response.header("content-type").startswith("text/event-stream"):
         body = _events_in_order(body)
-    headers = sorted(_header(name, value, response, changed=body != response.body) for name, value in response.headers)
+    headers = sorted(
+        _header(name, value, response, changed=body != response.body) for name, value in response.headers
+    )
     return replace(response, headers=tuple(headers), body=body)
 
 
@@ -61,7 +63,9 @@ def _events_in_order(stream: bytes) -> bytes:
     numbers = [re.findall(rb"^id: (\d+)$", event, re.MULTILINE) for event in results]
     assert numbers == [[b"%d" % number] for number in range(1, len(results) + 1)], stream
     assert events[: len(results)] == results, stream
-    anonymous = sorted(re.sub(rb"^id: \d+$", b"id: <in order>", event, flags=re.MULTILINE) for event in results)
+    anonymous = sorted(
+        re.sub(rb"^id: \d+$", b"id: <in order>", event, flags=re.MULTILINE) for event in results
+    )
     return b"\n\n".join([*anonymous, *events[len(results) :], b""])
 
 
@@ -79,12 +83,16 @@ def assert_same(expected: Transcript, found: Transcript, name: str) -> None:
         left, right = comparable(one[1]), comparable(other[1])
         if left != right:
             difference = "\n".join(_difference(left, right, name))
-            raise AssertionError(f"request {number} of {len(pairs)} is answered differently: {one[0]}\n{difference}")
+            raise AssertionError(
+                f"request {number} of {len(pairs)} is answered differently: {one[0]}\n{difference}"
+            )
 
 
 def _difference(left: Response, right: Response, name: str) -> list[str]:
     lines = list(
-        difflib.unified_diff(list(_lines(left)), list(_lines(right)), "without the launcher", name, n=3, lineterm="")
+        difflib.unified_diff(
+            list(_lines(left)), list(_lines(right)), "without the launcher", name, n=3, lineterm=""
+        )
     )
     more = [f"… {len(lines) - MOST_LINES} more lines"] if len(lines) > MOST_LINES else []
     return lines[:MOST_LINES] + more

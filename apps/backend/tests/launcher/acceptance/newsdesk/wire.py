@@ -113,7 +113,8 @@ class Connection:
         method = request.method if request.method in ("HEAD", "CONNECT") else "GET"
         parser.send(h11.Request(method=method, target="/", headers=[("Host", HOST)]))
         parser.send(h11.EndOfMessage())
-        parser.receive_data(self._received)
+        if self._received:
+            parser.receive_data(self._received)  # no data at all would mean the end
         self._received = b""
         answer, body = Response(0), b""
         while True:
@@ -150,7 +151,9 @@ class Connection:
 
 
 def _begun(event: h11.Response, interim: tuple[int, ...]) -> Response:
-    headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers.raw_items())
+    headers = tuple(
+        (name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers.raw_items()
+    )
     version = f"HTTP/{event.http_version.decode()}"
     return Response(event.status_code, version, bytes(event.reason).decode(), headers, interim=interim)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from launcher.cli import COMMANDS, _split
-from launcher.cli.control import selected
 from launcher.cli.logs import since
 from launcher.cli.messages import wants_json
 from launcher.cli.parser import (
@@ -22,6 +21,7 @@ from launcher.cli.parser import (
     use_color,
 )
 from launcher.cli.up import configure, up_request
+from launcher.core.names import selected
 from launcher.errors import UnknownComponent, UsageError
 
 

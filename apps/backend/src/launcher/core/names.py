@@ -1,0 +1,31 @@
+"""Which components somebody means who names them."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from launcher.core.suggest import did_you_mean
+from launcher.errors import UnknownComponent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ALL = "all"
+
+
+def selected(wanted: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Return the components that names, wildcards, entries of agents and ``all`` stand for, each once.
+
+    Raises:
+        UnknownComponent: one of them stands for nothing.
+    """
+    found: dict[str, None] = {}
+    for text in wanted:
+        matching = [name for name in known if name == text] or [
+            name for name in known if name.startswith(f"{text}.") or fnmatchcase(name, text) or text == ALL
+        ]
+        if not matching:
+            raise UnknownComponent(f'there is no component called "{text}"', hint=did_you_mean(text, known))
+        found |= dict.fromkeys(matching)
+    return list(found)
