@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import os
 import signal
 import sys
@@ -173,6 +174,10 @@ class _Backend:
         return InlineHost(spec, inside, self.listening.sockets, self.supervisor.submit, self._line)
 
     def _run_inline(self, inline: InlineHost) -> None:
+        # A crash in native code cannot be caught; its stacks say at least whose it was.
+        with suppress(OSError, ValueError):
+            if sys.__stderr__ is not None:
+                faulthandler.enable(sys.__stderr__)
         thread = threading.Thread(target=self._supervise_in_thread, name="supervisor")
         thread.start()
         try:

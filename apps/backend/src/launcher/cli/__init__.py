@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.cli.messages import EXIT_CODES, show_error, wants_json
@@ -54,10 +55,12 @@ examples:
 
 def main(argv: Sequence[str]) -> int:
     """Run one command line and return the exit code; see ``EXIT_CODES`` in ``launcher.cli.messages``."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever called us, as by `>&-`
+            setattr(sys, name, Path(os.devnull).open("w"))
     try:
         code = _guarded(argv)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except BrokenPipeError:
         _forget_stdout()
         return ExitCode.OK

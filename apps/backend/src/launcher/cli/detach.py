@@ -44,7 +44,8 @@ def start_in_background(args: argparse.Namespace) -> int:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with path.open("ab") as output:
             begin = output.tell()
-            command = [sys.executable, "-m", "launcher", "up", "--attached", "--quiet", *args.argv]
+            # -P: without it a launcher.py in the working directory would be run in our place.
+            command = [sys.executable, "-P", "-m", "launcher", "up", "--attached", "--quiet", *args.argv]
             started = time.time()
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True

@@ -120,7 +120,7 @@ async def _work(
     if not starting.done() and await _first(starting, context.stopping):
         return
     starting.result()
-    left = [task for task in context.scope.pending() if task not in earlier]
+    left = [task for task in context.scope.pending() if task not in earlier and not task.cancelling()]
     context.scope.watch_closely(left)
     if wait is not None:
         ending = asyncio.ensure_future(_step(wait))

@@ -42,6 +42,10 @@ def resolve(target: str) -> object:
         raise ResolveError(
             f"{target!r} does not name an object", hint="write module:attribute, such as api.main:app"
         )
+    if module_name == "launcher":
+        raise ResolveError(
+            "launcher is the launcher's own package", hint="rename launcher.py, or move it into a package"
+        )
     found: object = _import(module_name)
     done = module_name
     for name in path.split("."):

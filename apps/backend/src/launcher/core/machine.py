@@ -162,6 +162,11 @@ def _become_unready(
     return replace(state, phase=Phase.UNREADY, reason=cast("BecameUnready", event).reason), ()
 
 
+def _note_reason(_spec: ComponentSpec, state: ComponentState, event: ComponentEvent, _now: float) -> Result:
+    """It is still starting: the probe's answer says why, to whoever asks and should the start take too long."""
+    return replace(state, reason=cast("BecameUnready", event).reason), ()
+
+
 def _stop(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, _now: float) -> Result:
     match event:
         case StopRequested(reason=reason):
@@ -171,7 +176,8 @@ def _stop(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, _no
         case LivenessLost(reason=reason):
             after = replace(state, reason=reason)
         case _:
-            after = replace(state, reason=f"not ready within {spec.start_timeout:g} s")
+            why = f": {state.reason}" if state.reason else ""
+            after = replace(state, reason=f"not ready within {spec.start_timeout:g} s{why}")
     return replace(after, phase=Phase.STOPPING), (
         StopProbe(state.name),
         CancelTimer(Timer.START, state.name),
@@ -283,6 +289,7 @@ ABANDON = Action("abandon", (Phase.FAILED,), _abandon)
 NOTE_PROCESS = Action("note process", (), _note_process)
 COME_UP = Action("come up", (Phase.READY,), _come_up)
 BECOME_READY = Action("become ready", (Phase.READY,), _become_ready)
+NOTE_REASON = Action("note reason", (), _note_reason)
 BECOME_UNREADY = Action("become unready", (Phase.UNREADY,), _become_unready)
 STOP = Action("stop", (Phase.STOPPING,), _stop)
 WANT_UP_AGAIN = Action("want up again", (), _want_up_again)
@@ -351,7 +358,7 @@ TABLE: Mapping[type[ComponentEvent], Mapping[Phase, Action]] = {
         backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
     ),
     BecameUnready: _row(
-        waiting=IGNORE, starting=IGNORE, ready=BECOME_UNREADY, unready=IGNORE, stopping=IGNORE,
+        waiting=IGNORE, starting=NOTE_REASON, ready=BECOME_UNREADY, unready=IGNORE, stopping=IGNORE,
         backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
     ),
     LivenessLost: _row(

@@ -60,7 +60,20 @@ def guarded(main: Callable[[], int]) -> int:
     status = _watch(child, watched)
     clear_descendants()
     code = os.waitstatus_to_exitcode(status)
-    return code if code >= 0 else 128 - code
+    if code >= 0:
+        return code
+    _tell(signal.Signals(-code))
+    return 128 - code
+
+
+def _tell(number: signal.Signals) -> None:
+    """Say how the launcher ended, since it cannot do so itself."""
+    with suppress(OSError):
+        os.write(
+            2,
+            f"error: the launcher was ended by {number.name}; everything it had started was killed\n"
+            "hint: in single mode a crash in native code ends all components; --mode multi isolates them\n".encode(),
+        )
 
 
 def _watch(child: int, watched: frozenset[signal.Signals]) -> int:

@@ -23,7 +23,8 @@ from launcher.components.load import Loader
 from launcher.components.output import Capture
 from launcher.hosts.base import Log, Report
 from launcher.hosts.runner import ComponentRunner
-from launcher.model.events import Exited
+from launcher.hosts.signals import KeptSignals
+from launcher.model.events import Event, Exited, Started
 from launcher.model.spec import ComponentSpec, LauncherSpec
 from launcher.model.state import Exit, ExitKind
 
@@ -63,8 +64,9 @@ class InlineHost:
         self._spec = spec
         self._components = components
         self._sockets = sockets
-        self._report = report
         self._capture = Capture(log, spec.log_level, fallback)
+        self._signals = KeptSignals(self._capture.say)
+        self._report = self._reclaiming(report) if fallback == NOBODY else report
         self._on_loop = on_loop
         self._on_stuck = on_stuck
         self._loader = Loader()
@@ -132,6 +134,7 @@ class InlineHost:
         try:
             self._capture.install()
             self._settle_in()
+            self._signals.keep()
             asyncio.set_event_loop(loop)
             base = self._import_all()
             self._drive(loop, base)
@@ -145,6 +148,16 @@ class InlineHost:
             _wind_up(loop)
             self._capture.remove()
             over.set_result(None)
+
+    def _reclaiming(self, report: Report) -> Report:
+        """Report, and after a component has started or ended, see that it has not kept the signals that stop the backend."""
+
+        def tell(event: Event) -> None:
+            report(event)
+            if isinstance(event, (Started, Exited)):
+                self._signals.reclaim(Identity(event.component, event.incarnation))
+
+        return tell
 
     def _settle_in(self) -> None:
         """Make the process what the declaration says: variables, module path, working directory."""

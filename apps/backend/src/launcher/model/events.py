@@ -79,7 +79,7 @@ class BecameReady(IncarnationEvent):
 
 @dataclass(frozen=True, slots=True)
 class BecameUnready(IncarnationEvent):
-    """The readiness probe failed often enough in a row."""
+    """The readiness probe failed: often enough in a row after it was ready, or for another reason than before while it starts."""
 
     reason: str
 

@@ -69,8 +69,12 @@ class Probes:
             self._report(BecameReady(spec.name, incarnation))
             return
         health = Health()
+        told = ""
         while True:
             result = await check(spec, probe)
+            if health.ready is None and not result.ok and result.reason != told:
+                told = result.reason
+                self._report(BecameUnready(spec.name, incarnation, told))
             health, verdict = observe(health, ok=result.ok, threshold=probe.failures)
             if verdict is True:
                 self._report(BecameReady(spec.name, incarnation))

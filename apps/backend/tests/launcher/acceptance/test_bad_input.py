@@ -497,6 +497,21 @@ def test_closed_and_broken_output(project: Project) -> None:
 # ---- directories, second launchers, nothing running ---------------------------------------------------------------------------
 
 
+def test_a_probe_that_never_succeeds_says_why(project: Project, mode: str) -> None:
+    """A start that is never confirmed fails with the answer that the probe got."""
+    project.write(web=WEB).declare(f"""
+        [components.api]
+        app = "web:app"
+        port = {free_port()}
+        ready = "tcp://127.0.0.1:{free_port()}"
+        start_timeout = 1
+        restart = "never"
+    """)
+    code, output = fails(project, "--mode", mode)
+    assert code == 1
+    assert "not ready within 1 s: refused by 127.0.0.1" in output
+
+
 def test_a_second_up_is_refused(project: Project, mode: str) -> None:
     """A second ``up`` of the same project names the first and exits with 5."""
     project.write(jobs=AGENT)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 import urllib.error
 from pathlib import Path
 
@@ -314,3 +316,82 @@ def test_environment_and_directory_reach_the_component(project: Project, mode: s
     )
     assert report.startswith('[{"FROM_SHELL": "shell", "FROM_DOTENV": "dotenv", "FROM_FILE": "file"}')
     assert report.endswith(f'"{project.root}/inner"]')
+
+
+def test_an_agent_that_leaves_no_task_behind_stays_ready(project: Project, mode: str) -> None:
+    """An agent that works in a thread, or only when called, is up from its start to its stop."""
+    project.write(
+        quiet="""
+        class Quiet:
+            def start(self):
+                print("on duty")
+
+            def stop(self):
+                print("off duty")
+    """
+    )
+    launcher = project.up_and_ready("--mode", mode, "quiet=agent:quiet:Quiet")
+    launcher.signal(signal.SIGINT)
+    code, output = launcher.finished()
+    assert code == 0
+    assert output.count("on duty") == 1, output
+    assert output.count("off duty") == 1
+
+
+def test_a_component_cannot_take_the_signals(project: Project, mode: str) -> None:
+    """A component that handles SIGTERM itself does not keep the backend from stopping."""
+    project.write(
+        greedy="""
+        import asyncio, signal
+
+        class Greedy:
+            async def start(self):
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+                asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, print)
+
+            async def stop(self):
+                pass
+    """
+    )
+    launcher = project.up_and_ready("--mode", mode, "greedy=agent:greedy:Greedy")
+    launcher.signal(signal.SIGTERM)
+    code, output = launcher.finished()
+    assert code == 0, output
+
+
+def test_a_crash_in_native_code_is_told(project: Project) -> None:
+    """In one process a segmentation fault ends everything; the last words say what it was, and where."""
+    project.write(
+        crash="""
+        import asyncio, ctypes
+        from pathlib import Path
+
+        async def run():
+            while not Path("die").exists():
+                await asyncio.sleep(0.01)
+            ctypes.string_at(0)
+    """
+    )
+    launcher = project.up_and_ready("--mode", "single", "crash=agent:crash:run")
+    (project.root / "die").touch()
+    code, output = launcher.finished()
+    assert code == 128 + signal.SIGSEGV
+    assert "ended by SIGSEGV" in output
+    assert "crash.py" in output
+
+
+def test_a_file_called_launcher_is_not_run_instead(project: Project) -> None:
+    """A project may have a launcher.py; going into the background does not run it."""
+    project.write(launcher='raise SystemExit("the wrong launcher")', jobs=AGENT)
+    project.declare('[components.worker]\nrun = "jobs:run"\n')
+    command = str(Path(sys.executable).with_name("launcher"))
+    done = subprocess.run(
+        [command, "up", "-d"], cwd=project.root, capture_output=True, text=True, check=False
+    )
+    try:
+        assert done.returncode == 0, done.stdout + done.stderr
+    finally:
+        down = subprocess.run(
+            [command, "down"], cwd=project.root, capture_output=True, text=True, check=False
+        )
+    assert down.returncode == 0, down.stderr
