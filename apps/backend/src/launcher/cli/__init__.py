@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from importlib import import_module
@@ -40,6 +41,9 @@ COMMANDS = {
     "init": Command("init", "write a first launcher.toml for this repository"),
 }
 
+LASTING = frozenset({"up", "run", "logs", "wait"})
+"""Commands that may go on for as long as somebody lets them."""
+
 ALIASES = {"ps": "status", "ls": "status"}
 
 EXAMPLES = """\
@@ -57,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
     """Run one command line and return the exit code; see ``EXIT_CODES`` in ``launcher.cli.messages``."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever called us, as by `>&-`
-            setattr(sys, name, Path(os.devnull).open("w"))
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 (open as long as the process)
     try:
         code = _guarded(argv)
         sys.stdout.flush()
@@ -88,6 +92,8 @@ def _dispatch(argv: Sequence[str]) -> int:
         from launcher.core.suggest import did_you_mean
 
         raise UsageError(f'there is no command "{verb}"', hint=did_you_mean(verb, COMMANDS, what="commands"))
+    if name not in LASTING:
+        gc.disable()  # it is over before there is anything to collect, and somebody waits for its answer
     command = COMMANDS[name]
     module = import_module(f"launcher.cli.{command.module}")
     parser = Parser(

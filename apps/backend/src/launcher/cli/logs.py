@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from launcher.cli.messages import say
 from launcher.cli.parser import add_output, paths_from, seconds, split_commas, use_color
 from launcher.cli.render import log_lines
-from launcher.errors import ExitCode, UsageError
+from launcher.errors import ExitCode, LauncherError, UsageError
 from launcher.observe.logs import encode
 from launcher.observe.read import Follower, follow, last, logged_components, make_filter
 from launcher.observe.text import PALETTE, width
@@ -71,7 +72,10 @@ def run(args: argparse.Namespace) -> int:
     wanted = make_filter(args.level, args.grep, since(args.since, time.time()) if args.since else 0.0)
     count = _count(args.lines)
     directory = paths_from(args).log_dir
-    names = _names(directory, split_commas(args.names), follows=args.follow)
+    wanted_names = split_commas(args.names)
+    names = _names(directory, wanted_names, args)
+    if wanted_names and not names:
+        return ExitCode.OK  # what was asked for has written nothing yet
     tail = last(directory, names, count, wanted)
     show = _printer(args, names or logged_components(directory))
     for line in tail.lines:
@@ -87,28 +91,43 @@ def run(args: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-def _names(directory: Path, wanted: Sequence[str], *, follows: bool) -> list[str]:
+def _names(directory: Path, wanted: Sequence[str], args: argparse.Namespace) -> list[str]:
     """Return the components whose logs are meant; while following, one that has none yet may get one.
 
     Raises:
         UsageError: there is no such log.
     """
     known = logged_components(directory)
-    if not known and not follows:
+    if not known and not args.follow:
         raise UsageError(
             f"there are no logs in {directory}", hint="nothing was started here yet: launcher up"
         )
     names: dict[str, None] = {}
     for text in wanted:
-        matching = [name for name in known if name == text or name.startswith(f"{text}.")]
-        if not matching and not follows:
+        matching = [
+            name for name in known if name == text or name.startswith(f"{text}.") or fnmatchcase(name, text)
+        ]
+        if not matching and args.follow:
+            say(f"there is no log of {text} yet: waiting for it")
+            matching = [text]
+        elif not matching and text in _declared(args):
+            say(f"{text} has written nothing yet")
+        elif not matching:
             from launcher.core.suggest import did_you_mean
 
             raise UsageError(f'there is no log of "{text}"', hint=did_you_mean(text, known))
-        if not matching:
-            say(f"there is no log of {text} yet: waiting for it")
-        names |= dict.fromkeys(matching or [text])
+        names |= dict.fromkeys(matching)
     return list(names)
+
+
+def _declared(args: argparse.Namespace) -> list[str]:
+    """Return the names of the declaration, as far as it can be read."""
+    from launcher.cli.parser import request_from
+    from launcher.config.load import load
+
+    with contextlib.suppress(LauncherError):
+        return [component.name for component in load(request_from(args)).spec.components]
+    return []
 
 
 def _count(text: str) -> int | None:

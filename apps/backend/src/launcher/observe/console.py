@@ -239,7 +239,8 @@ class Console:
             else duration(change.at - seen.started_at)
         )
         how = pad(f"{word} {took}".rstrip(), len("completed 1.0 s"))
-        where = f"{pad(address(seen.spec), self._address_width)}  " if self._address_width else ""
+        url = address(seen.spec)
+        where = f"{pad(url, self._address_width)}  " if url else ""
         log = coloured(f"log {self._log_path(change.component)}", "2" if self._color else "")
         self._mark(change, f"{how}  {where}{log}")
 

@@ -287,6 +287,16 @@ def test_logs_of_every_component_are_kept_apart(backend: Project, mode: str) -> 
     assert "working" in backend.run("logs", "worker").stdout, "logs can be read when nothing runs"
 
 
+def test_the_log_of_a_silent_component(backend: Project) -> None:
+    """A component that has written nothing has an empty log, which is no mistake; a misspelt one is."""
+    backend.write(jobs="import asyncio\nasync def run():\n    await asyncio.Event().wait()\n")
+    backend.up_and_ready("--mode", "single")
+    silent = backend.run("logs", "worker")
+    assert (silent.returncode, silent.stdout) == (0, "")
+    assert "written nothing" in silent.stderr
+    assert backend.run("logs", "wroker").returncode == 2
+
+
 def test_environment_and_directory_reach_the_component(project: Project, mode: str) -> None:
     """Variables of the declaration, of ``.env`` and of the shell reach the code, the shell's winning over ``.env``."""
     project.environment["FROM_SHELL"] = "shell"
