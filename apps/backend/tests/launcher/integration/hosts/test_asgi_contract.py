@@ -180,27 +180,16 @@ def test_a_running_request_is_answered_before_the_stop(project: Project, drive: 
 
 def test_open_streams_do_not_hold_up_the_stop(project: Project, drive: Drive) -> None:
     """A stop with an event stream and a websocket open takes less than the grace that requests are given."""
-    from websockets.exceptions import InvalidMessage
-    from websockets.sync.client import ClientConnection
     from websockets.sync.client import connect as connect_ws
 
     project.write(web=APP)
-
-    def opened() -> ClientConnection:
-        # The claim is about the stop: a handshake that the server closed unanswered is tried again.
-        for _ in range(4):
-            try:
-                return connect_ws(f"ws://127.0.0.1:{port_of(sockets)}/ws")
-            except InvalidMessage:
-                continue
-        return connect_ws(f"ws://127.0.0.1:{port_of(sockets)}/ws")
 
     def scenario(driver: Driver) -> None:
         driver.up("api")
         stream = connect(port_of(sockets))
         stream.request("GET", "/events")
         assert stream.getresponse().readline() == b"data: 1\n"
-        with opened() as ws:
+        with connect_ws(f"ws://127.0.0.1:{port_of(sockets)}/ws") as ws:
             assert ws.recv() == "hello"
             assert driver.down("api").kind is ExitKind.RETURNED
         stream.close()
