@@ -52,6 +52,8 @@ class Terminal:
         self._drawn = ""
         self._busy = False
         self._closing = False
+        self._ended = False
+        self._last_one_out = False
         self._thread: threading.Thread | None = None
 
     def write(self, text: str, *, error: bool = False, droppable: bool = False) -> None:
@@ -101,14 +103,19 @@ class Terminal:
             thread = self._thread
         if thread is not None:
             thread.join(max(0.0, deadline - time.monotonic()))
-            if thread.is_alive():
-                return  # it still sits in a write: closing the descriptors under it could hit somebody else's
+        with self._changed:
+            if thread is None or self._ended:
+                self._let_go()
+            else:  # it still sits in a write: closing the descriptors under it could hit somebody else's
+                self._last_one_out = True
+
+    # -- under the lock --
+
+    def _let_go(self) -> None:
         for fd in self._fds.values():
             if fd >= 0:
                 os.close(fd)
         self._fds = {False: -1, True: -1}
-
-    # -- under the lock --
 
     def _wake(self) -> None:
         if self._thread is None:
@@ -126,6 +133,13 @@ class Terminal:
     # -- the thread --
 
     def _run(self) -> None:
+        self._write_on()
+        with self._changed:
+            self._ended = True
+            if self._last_one_out:
+                self._let_go()
+
+    def _write_on(self) -> None:
         with contextlib.suppress(Exception):
             while True:
                 with self._changed:
@@ -170,6 +184,7 @@ class Terminal:
             except BlockingIOError:
                 select.select((), (fd,), (), PATIENCE)
             except OSError:
+                os.close(fd)
                 fd = self._fds[error] = -1
 
 
