@@ -54,6 +54,7 @@ class ComponentDocument(TypedDict):
     incarnation: int
     seconds: float
     placement: str
+    start: str
     pid: int | None
     url: str | None
     restarts: int
@@ -150,6 +151,7 @@ def component_document(view: View, name: str) -> ComponentDocument:
         "incarnation": state.incarnation,
         "seconds": _seconds(view.now - state.since),
         "placement": "process" if spec.kind is Kind.COMMAND else view.plan.placement[name],
+        "start": state.start,
         "pid": state.pid,
         "url": address(spec) or None,
         "restarts": state.total_restarts,
