@@ -21,9 +21,10 @@ from launcher.errors import ExitCode
 from launcher.hosts.command import CommandHost
 from launcher.hosts.discover import discover_agents
 from launcher.hosts.inline import InlineHost
+from launcher.hosts.link import Beginning, forked_early
 from launcher.hosts.memory import remembered
 from launcher.hosts.process import ProcessHost
-from launcher.hosts.warm import Early, Warm, forked_early
+from launcher.hosts.warm import Warm
 from launcher.model.events import ShutdownForced, ShutdownRequested
 from launcher.model.logs import LogLine, Stream
 from launcher.model.spec import Kind, Mode, Restart, RestartPolicy
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
     from launcher.config.load import Request
     from launcher.hosts.base import Host
-    from launcher.model.spec import ComponentSpec
 
 DEBOUNCE = 0.5
 """Seconds within which the same signal counts once: a terminal and a script runner may both deliver one Ctrl-C."""
@@ -81,7 +81,7 @@ def up(options: UpOptions) -> int:
     loaded = load(replace(options.request, discover_agents=discover_agents))
     plan = build(loaded.spec, surroundings())
     # Before any thread or loop, and before the lock: whoever inherited that would keep it from the next launcher.
-    early = forked_early() if _hosts(plan) else None
+    early = forked_early() if plan.forked() else None
     with held(Path(plan.spec.run_dir), plan.spec.root):
         return _run(plan, options, notes=(*loaded.warnings, *loaded.notes), controlled=True, early=early)
 
@@ -108,15 +108,6 @@ def run(options: UpOptions, names: Sequence[str]) -> int:
     return _run(plan, options, notes=(), controlled=False)
 
 
-def _hosts(plan: Plan) -> list[ComponentSpec]:
-    """Return the components that run in a Python process of their own."""
-    return [
-        spec
-        for name, spec in plan.components.items()
-        if spec.kind is not Kind.COMMAND and plan.placement[name] != MAIN
-    ]
-
-
 def _activate() -> None:
     """Let commands such as ``python -m …`` mean this interpreter, as if its environment had been activated."""
     own = str(Path(sys.executable).parent)
@@ -126,7 +117,7 @@ def _activate() -> None:
 
 
 def _run(
-    plan: Plan, options: UpOptions, *, notes: Sequence[str], controlled: bool, early: Early | None = None
+    plan: Plan, options: UpOptions, *, notes: Sequence[str], controlled: bool, early: Beginning | None = None
 ) -> int:
     _activate()
     logs = LogStore(Path(plan.spec.log_dir), on_trouble=_warn)
@@ -161,7 +152,7 @@ class _Backend:
         console: Console,
         *,
         controlled: bool,
-        early: Early | None = None,
+        early: Beginning | None = None,
     ) -> None:
         self.plan = listening.plan
         self.listening = listening
@@ -243,7 +234,7 @@ class _Backend:
     def _connect(self) -> tuple[Callable[[str], Host], Probes]:
         spec = self.plan.spec
         submit = self.supervisor.submit
-        hosts = _hosts(self.plan)
+        hosts = self.plan.forked()
         warm = Warm(spec, hosts, remembered(spec.run_dir), self._line, self.early) if hosts else None
         process = ProcessHost(spec, self.listening.sockets, submit, self._line, warm)
         command = CommandHost(spec, submit, self._line)

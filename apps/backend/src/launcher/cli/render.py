@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from launcher.observe.text import coloured, duration, pad, safe, width
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from launcher.documents import ComponentDocument, DependencyDocument, StatusDocument
     from launcher.errors import Problem
@@ -60,8 +60,9 @@ def status_lines(status: StatusDocument, *, color: bool = False) -> list[str]:
     lines = [f"{status['name']} is {launcher['state']}: mode {mode}, PID {pid}, for {age}"]
     components = status["components"]
     colours = [PHASE_COLOURS.get(item["phase"], "") if color else "" for item in components]
-    header = ("NAME", "PHASE", "SINCE", "PID", "RESTARTS", "URL / REASON")
+    header = ("NAME", "PHASE", "SINCE", "PID", "START", "RESTARTS", "URL / REASON")
     lines += table(header, [_component_cells(item) for item in components], colours)
+    lines += _start_lines(components)
     if status["dependencies"]:
         lines += ["", *_dependency_lines(status["dependencies"], color=color)]
     hints = {
@@ -80,9 +81,24 @@ def _component_cells(item: ComponentDocument) -> tuple[str, ...]:
         item["phase"],
         duration(item["seconds"]),
         "-" if item["pid"] is None else str(item["pid"]),
+        _start_word(item["start"]),
         str(item["restarts"]),
         situation(item),
     )
+
+
+def _start_word(start: str) -> str:
+    """Return ``warm`` or ``cold`` of how a process was started, without the reason."""
+    return start.partition(" ")[0].rstrip(",") or "-"
+
+
+def _start_lines(components: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return why processes did not start warm, or not altogether: each reason once."""
+    names: dict[str, list[str]] = {}
+    for item in components:
+        if item["start"] not in {"", "warm"}:
+            names.setdefault(item["start"], []).append(item["name"])
+    return [f"start of {', '.join(each)}: {start}" for start, each in names.items()]
 
 
 def situation(item: ComponentDocument) -> str:
@@ -153,13 +169,15 @@ def plan_lines(plan: dict[str, Any]) -> list[str]:
             {"main": "main process", "process": "process"}.get(
                 item["placement"], f"host {item['placement']}"
             ),
+            _start_word(item["start"]),
             item["url"] or "-",
             item["ready"],
             ", ".join(item["depends_on"]) or "-",
         )
         for item in plan["components"]
     ]
-    lines += table(("NAME", "KIND", "RUNS IN", "URL", "READY WHEN", "DEPENDS ON"), rows)
+    lines += table(("NAME", "KIND", "RUNS IN", "START", "URL", "READY WHEN", "DEPENDS ON"), rows)
+    lines += _start_lines(plan["components"])
     if plan["dependencies"]:
         services = [(item["name"], item["url"], duration(item["timeout"])) for item in plan["dependencies"]]
         lines += ["", *table(("PROBED", "URL", "WAITED FOR AT MOST"), services)]

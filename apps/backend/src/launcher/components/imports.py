@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from launcher.components.blame import is_own
+
 LARGEST = 1_000_000
 """Bytes of a source file that is still read; larger ones are data in disguise."""
 
@@ -49,7 +51,7 @@ def _own_file(module: str, directories: Sequence[str]) -> Path | None:
     relative = module.replace(".", "/")
     for directory in directories:
         for candidate in (Path(directory, relative, "__init__.py"), Path(directory, f"{relative}.py")):
-            if candidate.is_file():
+            if is_own(str(candidate)) and candidate.is_file():
                 return candidate
     return None
 
@@ -59,7 +61,8 @@ def _is_attribute_of_own(name: str, directories: Sequence[str]) -> bool:
     parent = name.rpartition(".")[0]
     if parent and _own_file(parent, directories) is not None:
         return True
-    return any(Path(directory, name.replace(".", "/")).is_dir() for directory in directories)
+    folders = (Path(directory, name.replace(".", "/")) for directory in directories)
+    return any(is_own(f"{folder}/") and folder.is_dir() for folder in folders)
 
 
 def _imports(path: Path, module: str) -> Iterator[str]:

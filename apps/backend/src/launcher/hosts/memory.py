@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from launcher import __version__
+from launcher.core.warm import cold_reason, told_start
+from launcher.model.spec import ComponentSpec, LauncherSpec
 
 FILE = "warm.json"
 VERSION = 1
@@ -39,6 +41,12 @@ class Memory:
     def learn(self, component: str, modules: Iterable[str]) -> None:
         """Remember that a component imports these."""
         self.needs.setdefault(component, {}).update(dict.fromkeys(modules))
+
+    def forget(self, modules: Iterable[str]) -> None:
+        """Forget modules that cannot be imported any more."""
+        for needs in self.needs.values():
+            for module in modules:
+                needs.pop(module, None)
 
     def hazards_of(self, component: str) -> dict[str, str]:
         """Return the hazards among the libraries that a component imports."""
@@ -87,6 +95,15 @@ def remembered(run_dir: str) -> Memory:
         hazards, read = dict(document["hazards"]), dict(document["read"])
         return Memory(path, needs, hazards, read, text)
     return memory
+
+
+def foreseen(spec: LauncherSpec, component: ComponentSpec, memory: Memory) -> str:
+    """Return how a component that gets a process of its own will start, as far as that can be known before: see ``Launched``."""
+    if sys.platform != "linux":
+        return told_start("only Linux can fork hosts that outlive a zygote", {})
+    shared = {**os.environ, **spec.environment}
+    cold = cold_reason(component, shared, memory.read, memory.needs.get(component.name, ()))
+    return told_start(cold, memory.hazards_of(component.name))
 
 
 def _python() -> str:

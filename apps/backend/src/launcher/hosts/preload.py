@@ -12,7 +12,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -157,18 +157,18 @@ def _threads() -> str:
     return f"starts {count} thread{'s' if count != 1 else ''} when it is imported" if count > 0 else ""
 
 
-def _descriptors() -> list[int]:
-    return [int(name) for name in os.listdir("/proc/self/fd")]  # noqa: PTH208  # as above
+def _descriptors() -> Iterator[int]:
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208  # as above
+        with suppress(OSError):  # the one that the directory was read through is closed again
+            os.fstat(int(name))
+            yield int(name)
 
 
 def _opened(fresh: set[int]) -> str:
     """Describe descriptors that cannot be shared by two processes. Plain files can: they are data that a library reads."""
     for descriptor in sorted(fresh):
-        try:
-            mode = os.fstat(descriptor).st_mode
-            kind = str(Path(f"/proc/self/fd/{descriptor}").readlink())
-        except OSError:  # the descriptor that the directory was read through
-            continue
+        mode = os.fstat(descriptor).st_mode
+        kind = str(Path(f"/proc/self/fd/{descriptor}").readlink())
         if stat.S_ISSOCK(mode):
             return "opens a socket when it is imported"
         if "eventpoll" in kind:
@@ -199,8 +199,9 @@ _reader = _Reader()
 class _WatchedEnvironment(type(os.environ)):  # type: ignore[misc]  # the class has no public name
     """``os.environ`` that remembers which of its variables were read."""
 
-    def __getitem__(self, key: str) -> Any:
-        _reader.seen.setdefault(key, _reader.name)
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str):  # `os.get_exec_path` tries bytes, too
+            _reader.seen.setdefault(key, _reader.name)
         return super().__getitem__(key)
 
     def __iter__(self) -> Iterator[str]:

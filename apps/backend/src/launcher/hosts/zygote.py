@@ -69,7 +69,7 @@ class _Zygote:
             if "prepare" in packet:
                 self._prepare(packet["prepare"])
             elif "preload" in packet:
-                self._preload(packet["preload"])
+                self._run(packet["preload"], {})
             else:
                 self._fork(packet, descriptors)
 
@@ -90,9 +90,6 @@ class _Zygote:
             needs[component] = learned or libraries_of(target.partition(":")[0], brief["pythonpath"])
             names |= dict.fromkeys(needs[component])
         self._run([name for name in names if name not in excluded], {"needs": needs})
-
-    def _preload(self, names: Sequence[str]) -> None:
-        self._run(names, {})
 
     def _run(self, names: Sequence[str], answer: packets.Packet) -> None:
         self._preloader.run(names)
