@@ -60,8 +60,9 @@ def status_lines(status: StatusDocument, *, color: bool = False) -> list[str]:
     lines = [f"{status['name']} is {launcher['state']}: mode {mode}, PID {pid}, for {age}"]
     components = status["components"]
     colours = [PHASE_COLOURS.get(item["phase"], "") if color else "" for item in components]
-    header = ("NAME", "PHASE", "SINCE", "PID", "START", "RESTARTS", "URL / REASON")
-    lines += table(header, [_component_cells(item) for item in components], colours)
+    header = ["NAME", "PHASE", "SINCE", "PID", "RESTARTS", "URL / REASON"]
+    rows = [_component_cells(item) for item in components]
+    lines += table(*_with_starts(header, rows, components, 4), colours)
     lines += _start_lines(components)
     if status["dependencies"]:
         lines += ["", *_dependency_lines(status["dependencies"], color=color)]
@@ -75,21 +76,27 @@ def status_lines(status: StatusDocument, *, color: bool = False) -> list[str]:
     return lines + [f"hint for {name}: {hint}" for name, hint in hints.items()]
 
 
-def _component_cells(item: ComponentDocument) -> tuple[str, ...]:
-    return (
+def _component_cells(item: ComponentDocument) -> list[str]:
+    return [
         item["name"],
         item["phase"],
         duration(item["seconds"]),
         "-" if item["pid"] is None else str(item["pid"]),
-        _start_word(item["start"]),
         str(item["restarts"]),
         situation(item),
-    )
+    ]
 
 
-def _start_word(start: str) -> str:
-    """Return ``warm`` or ``cold`` of how a process was started, without the reason."""
-    return start.partition(" ")[0].rstrip(",") or "-"
+def _with_starts(
+    header: list[str], rows: list[list[str]], items: Sequence[Mapping[str, Any]], at: int
+) -> tuple[list[str], list[list[str]]]:
+    """Add a column that says ``warm`` or ``cold``, if any of the items was started either way."""
+    words = [item["start"].partition(" ")[0].rstrip(",") for item in items]
+    if not any(words):
+        return header, rows
+    return [*header[:at], "START", *header[at:]], [
+        [*row[:at], word or "-", *row[at:]] for row, word in zip(rows, words, strict=True)
+    ]
 
 
 def _start_lines(components: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -163,20 +170,20 @@ def plan_lines(plan: dict[str, Any]) -> list[str]:
         "",
     ]
     rows = [
-        (
+        [
             item["name"],
             item["kind"],
             {"main": "main process", "process": "process"}.get(
                 item["placement"], f"host {item['placement']}"
             ),
-            _start_word(item["start"]),
             item["url"] or "-",
             item["ready"],
             ", ".join(item["depends_on"]) or "-",
-        )
+        ]
         for item in plan["components"]
     ]
-    lines += table(("NAME", "KIND", "RUNS IN", "START", "URL", "READY WHEN", "DEPENDS ON"), rows)
+    header = ["NAME", "KIND", "RUNS IN", "URL", "READY WHEN", "DEPENDS ON"]
+    lines += table(*_with_starts(header, rows, plan["components"], 3))
     lines += _start_lines(plan["components"])
     if plan["dependencies"]:
         services = [(item["name"], item["url"], duration(item["timeout"])) for item in plan["dependencies"]]
