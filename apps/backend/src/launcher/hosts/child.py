@@ -59,7 +59,7 @@ class _Child:
         self._setup = setup
         self._identity = Identity(setup.component.name, setup.incarnation)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._known = set(sys.modules)
+        self._known = len(sys.modules)
         self._host = InlineHost(
             setup.launcher,
             [setup.component],
@@ -96,8 +96,8 @@ class _Child:
     def _tell_imports(self) -> None:
         """Tell what had to be imported here, so that the next process may have it from the beginning."""
         fresh = imported(self._known)
+        self._known = len(sys.modules)
         if fresh:
-            self._known.update(fresh)
             self._channel.send({"imported": fresh})
 
     def _log(self, line: LogLine) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import itertools
 import os
 import stat
 import sys
@@ -104,14 +105,16 @@ class Preloader:
         return Hazard(name, what) if what else None
 
 
-def imported(since: Collection[str]) -> list[str]:
-    """Return the libraries that were imported besides the modules named, in the order in which their imports began."""
+def imported(since: int) -> list[str]:
+    """Return the libraries that were imported after there were so many modules, in the order in which their imports began.
+
+    Only the new ones are looked at: a look at a module writes to its reference count, and thereby to a page that is shared.
+    """
+    fresh = list(itertools.islice(reversed(sys.modules), max(0, len(sys.modules) - since)))
     found = []
-    for name, module in list(sys.modules.items()):
-        path = getattr(module, "__file__", None)
-        if name in since or name.startswith(("launcher.", "__")) or not isinstance(path, str):
-            continue
-        if not is_own(path):
+    for name in reversed(fresh):
+        path = getattr(sys.modules[name], "__file__", None)
+        if isinstance(path, str) and not name.startswith(("launcher.", "__")) and not is_own(path):
             found.append(name)
     return found
 

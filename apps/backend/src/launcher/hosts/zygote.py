@@ -154,13 +154,15 @@ class _Zygote:
         return lambda: child.live(socket.socket(fileno=channel), sockets)
 
     def _take_environment(self, environment: dict[str, str]) -> None:
-        """Take the whole environment, and on top of it what an import would have set here, too."""
-        os.environ.clear()
-        os.environ.update(environment)
-        for name, value in self._preloader.done.changed.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
+        """Become a process with this environment, and on top of it what an import would have set here, too.
+
+        Only differences are written: most variables are the same, and each that is set takes memory of its own.
+        """
+        wanted: dict[str, str | None] = {**environment, **self._preloader.done.changed}
+        for name in [name for name in os.environ if wanted.get(name) is None]:
+            del os.environ[name]
+        for name, value in wanted.items():
+            if value is not None and os.environ.get(name) != value:
                 os.environ[name] = value
         time.tzset()
 
