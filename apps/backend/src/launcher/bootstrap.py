@@ -21,7 +21,10 @@ from launcher.errors import ExitCode
 from launcher.hosts.command import CommandHost
 from launcher.hosts.discover import discover_agents
 from launcher.hosts.inline import InlineHost
+from launcher.hosts.link import Beginning, forked_early
+from launcher.hosts.memory import remembered
 from launcher.hosts.process import ProcessHost
+from launcher.hosts.warm import Warm
 from launcher.model.events import ShutdownForced, ShutdownRequested
 from launcher.model.logs import LogLine, Stream
 from launcher.model.spec import Kind, Mode, Restart, RestartPolicy
@@ -77,8 +80,10 @@ def up(options: UpOptions) -> int:
     """
     loaded = load(replace(options.request, discover_agents=discover_agents))
     plan = build(loaded.spec, surroundings())
+    # Before any thread or loop, and before the lock: whoever inherited that would keep it from the next launcher.
+    early = forked_early() if plan.forked() else None
     with held(Path(plan.spec.run_dir), plan.spec.root):
-        return _run(plan, options, notes=(*loaded.warnings, *loaded.notes), controlled=True)
+        return _run(plan, options, notes=(*loaded.warnings, *loaded.notes), controlled=True, early=early)
 
 
 def run(options: UpOptions, names: Sequence[str]) -> int:
@@ -111,14 +116,16 @@ def _activate() -> None:
         os.environ["PATH"] = f"{own}{os.pathsep}{path}"
 
 
-def _run(plan: Plan, options: UpOptions, *, notes: Sequence[str], controlled: bool) -> int:
+def _run(
+    plan: Plan, options: UpOptions, *, notes: Sequence[str], controlled: bool, early: Beginning | None = None
+) -> int:
     _activate()
     logs = LogStore(Path(plan.spec.log_dir), on_trouble=_warn)
     try:
         listening = bind_all(plan)
         try:
             console = Console(listening.plan, color=options.color, quiet=options.quiet, notes=notes)
-            return _Backend(listening, logs, console, controlled=controlled).run()
+            return _Backend(listening, logs, console, controlled=controlled, early=early).run()
         finally:
             listening.close()
     finally:
@@ -138,12 +145,21 @@ class _Backend:
     ``status`` and ``stop`` answer while a component blocks the backend's loop. Otherwise the supervisor has the main thread.
     """
 
-    def __init__(self, listening: Listening, logs: LogStore, console: Console, *, controlled: bool) -> None:
+    def __init__(
+        self,
+        listening: Listening,
+        logs: LogStore,
+        console: Console,
+        *,
+        controlled: bool,
+        early: Beginning | None = None,
+    ) -> None:
         self.plan = listening.plan
         self.listening = listening
         self.logs = logs
         self.console = console
         self.controlled = controlled
+        self.early = early
         self.code: int = ExitCode.FAILED
         self.failure: BaseException | None = None
         journal = Journal()
@@ -218,7 +234,9 @@ class _Backend:
     def _connect(self) -> tuple[Callable[[str], Host], Probes]:
         spec = self.plan.spec
         submit = self.supervisor.submit
-        process = ProcessHost(spec, self.listening.sockets, submit, self._line)
+        hosts = self.plan.forked()
+        warm = Warm(spec, hosts, remembered(spec.run_dir), self._line, self.early) if hosts else None
+        process = ProcessHost(spec, self.listening.sockets, submit, self._line, warm)
         command = CommandHost(spec, submit, self._line)
         self.hosts = [process, command]
 

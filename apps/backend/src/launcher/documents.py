@@ -15,7 +15,7 @@ from launcher.model.state import Desired, Phase
 from launcher.observe.places import address, log_path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from launcher.core.plan import Plan
     from launcher.core.view import View
@@ -54,6 +54,7 @@ class ComponentDocument(TypedDict):
     incarnation: int
     seconds: float
     placement: str
+    start: str
     pid: int | None
     url: str | None
     restarts: int
@@ -150,6 +151,7 @@ def component_document(view: View, name: str) -> ComponentDocument:
         "incarnation": state.incarnation,
         "seconds": _seconds(view.now - state.since),
         "placement": "process" if spec.kind is Kind.COMMAND else view.plan.placement[name],
+        "start": state.start,
         "pid": state.pid,
         "url": address(spec) or None,
         "restarts": state.total_restarts,
@@ -176,8 +178,20 @@ def error_document(error: LauncherError) -> dict[str, Any]:
     return {"error": fields}
 
 
-def plan_document(plan: Plan, notes: Sequence[str] = (), warnings: Sequence[str] = ()) -> dict[str, Any]:
-    """Return what a start would do, without anything having been started."""
+def plan_document(
+    plan: Plan,
+    notes: Sequence[str] = (),
+    warnings: Sequence[str] = (),
+    starts: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return what a start would do, without anything having been started.
+
+    Args:
+        plan: what would be started.
+        notes: what else there is to say about it.
+        warnings: what may not be meant.
+        starts: how the process of each component that gets one of its own would be started.
+    """
     return {
         "schema": SCHEMA,
         "name": plan.spec.name,
@@ -186,7 +200,10 @@ def plan_document(plan: Plan, notes: Sequence[str] = (), warnings: Sequence[str]
         "mode": str(plan.spec.mode),
         "mode_reason": plan.mode_reason,
         "waves": [list(wave) for wave in plan.waves],
-        "components": [_planned(plan, spec) for spec in plan.components.values()],
+        "components": [
+            {**_planned(plan, spec), "start": (starts or {}).get(spec.name, "")}
+            for spec in plan.components.values()
+        ],
         "dependencies": [
             {"name": spec.name, "url": redacted(spec.url), "timeout": spec.timeout}
             for spec in plan.spec.dependencies

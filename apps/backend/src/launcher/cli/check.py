@@ -28,10 +28,14 @@ def run(args: argparse.Namespace) -> int:
     from launcher.config.load import load
     from launcher.core.plan import build
     from launcher.documents import plan_document
+    from launcher.hosts.memory import foreseen, remembered
     from launcher.observe.surroundings import surroundings
 
     loaded = load(request_from(args))
-    document = plan_document(build(loaded.spec, surroundings()), loaded.notes, loaded.warnings)
+    plan = build(loaded.spec, surroundings())
+    memory = remembered(plan.spec.run_dir)
+    starts = {each.name: foreseen(plan.spec, each, memory) for each in plan.forked()}
+    document = plan_document(plan, loaded.notes, loaded.warnings, starts)
     text = (
         json.dumps(document, indent=2, ensure_ascii=False)
         if args.output == "json"

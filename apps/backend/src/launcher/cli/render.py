@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from launcher.observe.text import coloured, duration, pad, safe, width
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from launcher.documents import ComponentDocument, DependencyDocument, StatusDocument
     from launcher.errors import Problem
@@ -60,8 +60,10 @@ def status_lines(status: StatusDocument, *, color: bool = False) -> list[str]:
     lines = [f"{status['name']} is {launcher['state']}: mode {mode}, PID {pid}, for {age}"]
     components = status["components"]
     colours = [PHASE_COLOURS.get(item["phase"], "") if color else "" for item in components]
-    header = ("NAME", "PHASE", "SINCE", "PID", "RESTARTS", "URL / REASON")
-    lines += table(header, [_component_cells(item) for item in components], colours)
+    header = ["NAME", "PHASE", "SINCE", "PID", "RESTARTS", "URL / REASON"]
+    rows = [_component_cells(item) for item in components]
+    lines += table(*_with_starts(header, rows, components, 4), colours)
+    lines += _start_lines(components)
     if status["dependencies"]:
         lines += ["", *_dependency_lines(status["dependencies"], color=color)]
     hints = {
@@ -74,15 +76,36 @@ def status_lines(status: StatusDocument, *, color: bool = False) -> list[str]:
     return lines + [f"hint for {name}: {hint}" for name, hint in hints.items()]
 
 
-def _component_cells(item: ComponentDocument) -> tuple[str, ...]:
-    return (
+def _component_cells(item: ComponentDocument) -> list[str]:
+    return [
         item["name"],
         item["phase"],
         duration(item["seconds"]),
         "-" if item["pid"] is None else str(item["pid"]),
         str(item["restarts"]),
         situation(item),
-    )
+    ]
+
+
+def _with_starts(
+    header: list[str], rows: list[list[str]], items: Sequence[Mapping[str, Any]], at: int
+) -> tuple[list[str], list[list[str]]]:
+    """Add a column that says ``warm`` or ``cold``, if any of the items was started either way."""
+    words = [item["start"].partition(" ")[0].rstrip(",") for item in items]
+    if not any(words):
+        return header, rows
+    return [*header[:at], "START", *header[at:]], [
+        [*row[:at], word or "-", *row[at:]] for row, word in zip(rows, words, strict=True)
+    ]
+
+
+def _start_lines(components: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return why processes did not start warm, or not altogether: each reason once."""
+    names: dict[str, list[str]] = {}
+    for item in components:
+        if item["start"] not in {"", "warm"}:
+            names.setdefault(item["start"], []).append(item["name"])
+    return [f"start of {', '.join(each)}: {start}" for start, each in names.items()]
 
 
 def situation(item: ComponentDocument) -> str:
@@ -147,7 +170,7 @@ def plan_lines(plan: dict[str, Any]) -> list[str]:
         "",
     ]
     rows = [
-        (
+        [
             item["name"],
             item["kind"],
             {"main": "main process", "process": "process"}.get(
@@ -156,10 +179,12 @@ def plan_lines(plan: dict[str, Any]) -> list[str]:
             item["url"] or "-",
             item["ready"],
             ", ".join(item["depends_on"]) or "-",
-        )
+        ]
         for item in plan["components"]
     ]
-    lines += table(("NAME", "KIND", "RUNS IN", "URL", "READY WHEN", "DEPENDS ON"), rows)
+    header = ["NAME", "KIND", "RUNS IN", "URL", "READY WHEN", "DEPENDS ON"]
+    lines += table(*_with_starts(header, rows, plan["components"], 3))
+    lines += _start_lines(plan["components"])
     if plan["dependencies"]:
         services = [(item["name"], item["url"], duration(item["timeout"])) for item in plan["dependencies"]]
         lines += ["", *table(("PROBED", "URL", "WAITED FOR AT MOST"), services)]

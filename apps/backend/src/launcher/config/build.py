@@ -244,6 +244,7 @@ def component(
         on_task_death=TaskDeath(death),
         access_log=values.flag("access_log"),
         root_path=values.text("root_path"),
+        warm=values.flag("warm"),
     )
 
 

@@ -308,6 +308,14 @@ SETTINGS = (
         example='"/api"',
         kinds=_ASGI,
     ),
+    Field(
+        "warm",
+        FLAG,
+        "Its own process may be forked from one that has its libraries imported.",
+        default=True,
+        example="false",
+        kinds=IN_PYTHON,
+    ),
 )
 
 UNLESS = Field(

@@ -138,7 +138,8 @@ def _abandon(_spec: ComponentSpec, state: ComponentState, event: ComponentEvent,
 
 
 def _note_process(_spec: ComponentSpec, state: ComponentState, event: ComponentEvent, _now: float) -> Result:
-    return replace(state, pid=cast("Launched", event).pid), ()
+    launched = cast("Launched", event)
+    return replace(state, pid=launched.pid, start=launched.start), ()
 
 
 def _come_up(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now: float) -> Result:

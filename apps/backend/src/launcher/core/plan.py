@@ -65,6 +65,14 @@ class Plan:
         """The components that ``name`` depends on, directly or not, in order of start."""
         return tuple(other for wave in self.waves for other in wave if name in self.dependents[other])
 
+    def forked(self) -> tuple[ComponentSpec, ...]:
+        """The components that run in a Python process of their own."""
+        return tuple(
+            spec
+            for name, spec in self.components.items()
+            if spec.kind is not Kind.COMMAND and self.placement[name] != MAIN
+        )
+
 
 def choose_mode(wanted: Mode, surroundings: Surroundings) -> tuple[Mode, str]:
     """Return the mode to run in and why; only ``auto`` leaves a choice."""

@@ -12,24 +12,37 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from types import FrameType
 
 from launcher.components.identity import Identity
 from launcher.hosts import pipe
 from launcher.hosts.inline import InlineHost
 from launcher.hosts.linux import die_with_parent
-from launcher.model.events import Event, Exited
+from launcher.hosts.preload import imported
+from launcher.model.events import Event, Exited, Started
 from launcher.model.logs import LogLine, Stream
 from launcher.model.state import Exit
 
+LATER = 5.0
+"""Seconds after the start when a second look is taken at what was imported: some imports only come with the first work."""
 
-def main(descriptor: int) -> None:
-    """Run one incarnation to its end; how it ended is told through the channel, not by the exit status."""
-    channel = pipe.Channel(socket.socket(fileno=descriptor))
+
+def live(end: socket.socket, sockets: Sequence[int] | None = None) -> None:
+    """Run one incarnation to its end; how it ended is told through the channel, not by the exit status.
+
+    Args:
+        end: the channel to the launcher; the first message is the setup.
+        sockets: descriptors of the listening sockets, when they came on another way than the setup says.
+    """
+    channel = pipe.Channel(end)
     try:
         setup = pipe.to_setup(channel.wait())
     except EOFError:
         return
+    if sockets is not None:
+        setup = replace(setup, sockets=tuple(sockets))
     die_with_parent(signal.SIGKILL)
     if os.getppid() != setup.parent:
         return
@@ -46,6 +59,7 @@ class _Child:
         self._setup = setup
         self._identity = Identity(setup.component.name, setup.incarnation)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._known = len(sys.modules)
         self._host = InlineHost(
             setup.launcher,
             [setup.component],
@@ -70,9 +84,21 @@ class _Child:
     # -- up --
 
     def _report(self, event: Event) -> None:
+        if isinstance(event, Exited):
+            self._tell_imports()
         self._channel.send(pipe.of_event(event))
         if isinstance(event, Exited):
             self._host.end()
+        elif isinstance(event, Started) and self._loop is not None:
+            self._loop.call_soon(self._tell_imports)
+            self._loop.call_later(LATER, self._tell_imports)
+
+    def _tell_imports(self) -> None:
+        """Tell what had to be imported here, so that the next process may have it from the beginning."""
+        fresh = imported(self._known)
+        self._known = len(sys.modules)
+        if fresh:
+            self._channel.send({"imported": fresh})
 
     def _log(self, line: LogLine) -> None:
         self._channel.send_line(pipe.of_line(line), self._dropped)
@@ -127,4 +153,4 @@ class _Child:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    live(socket.socket(fileno=int(sys.argv[1])))

@@ -13,7 +13,7 @@ from launcher.hosts.ends import of_status
 from launcher.hosts.lives import Lives
 from launcher.hosts.notify import NotifySocket
 from launcher.hosts.program import failure, refusal
-from launcher.hosts.spawn import Child, Program, environment_for
+from launcher.hosts.spawn import Child, Program, environment_for, start
 from launcher.model.events import BecameReady, Exited, Launched, Started
 from launcher.model.logs import LogLine, Stream
 from launcher.model.spec import ComponentSpec, LauncherSpec, ProbeKind
@@ -76,7 +76,7 @@ class _Life:
             if probe is not None and probe.kind is ProbeKind.NOTIFY:
                 self._notify = NotifySocket(self._launcher.run_dir, self._on_ready)
                 environment["NOTIFY_SOCKET"] = self._notify.address
-            self.child = Child(Program(self._spec.command, environment, directory), self._on_line)
+            self.child = Child(start(Program(self._spec.command, environment, directory)), self._on_line)
         except OSError as error:
             self._close_notify()
             return failure(self._spec.command, directory, error)

@@ -1,4 +1,4 @@
-"""Two requests to the Linux kernel that Python has no name for. Elsewhere they do nothing, and say so."""
+"""Requests to the Linux kernel that Python has no name for. Elsewhere they do nothing, and say so."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import sys
 
 # <linux/prctl.h>
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 def adopt_orphans() -> bool:
     """Become the parent of every descendant whose own parent dies; return whether that is so."""
-    return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    return _prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1))
 
 
 def die_with_parent(number: signal.Signals) -> bool:
@@ -21,11 +22,16 @@ def die_with_parent(number: signal.Signals) -> bool:
 
     A parent that is gone already is not noticed: look at ``os.getppid()`` afterwards.
     """
-    return _prctl(_PR_SET_PDEATHSIG, number)
+    return _prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(number))
 
 
-def _prctl(option: int, argument: int) -> bool:
+def name_process(name: str) -> bool:
+    """Give this process another name in ``ps`` and ``top``, of at most 15 bytes; return whether that is so."""
+    return _prctl(_PR_SET_NAME, ctypes.c_char_p(name.encode()[:15]))
+
+
+def _prctl(option: int, argument: ctypes.c_ulong | ctypes.c_char_p) -> bool:
     if sys.platform != "linux":
         return False
     library = ctypes.CDLL(None, use_errno=True)
-    return bool(library.prctl(option, ctypes.c_ulong(argument), 0, 0, 0) == 0)
+    return bool(library.prctl(option, argument, 0, 0, 0) == 0)

@@ -1,4 +1,4 @@
-"""Runs each incarnation in a Python process of its own."""
+"""Runs each incarnation in a Python process of its own, forked from the zygote where that is possible, else in a fresh interpreter."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from launcher.components.identity import Identity
+from launcher.core.warm import told_start
 from launcher.hosts import pipe
 from launcher.hosts.base import Log, Report
 from launcher.hosts.ends import of_status
 from launcher.hosts.lives import Lives
-from launcher.hosts.spawn import Child, Program, environment_for
-from launcher.model.events import Exited, Launched, Started
+from launcher.hosts.spawn import Born, Child, Program, environment_for, start
+from launcher.hosts.warm import Birth, Warm
+from launcher.model.events import Launched, Started
 from launcher.model.logs import LogLine, Stream
 from launcher.model.spec import ComponentSpec, LauncherSpec
 from launcher.model.state import Exit, ExitKind
@@ -30,28 +33,34 @@ class ProcessHost(Lives):
 
     Args:
         sockets: listening sockets by component; each child inherits duplicates of its own.
+        warm: forks children that need no interpreter of their own; without it all start cold.
     """
 
     def __init__(
-        self, spec: LauncherSpec, sockets: Mapping[str, Sequence[socket.socket]], report: Report, log: Log
+        self,
+        spec: LauncherSpec,
+        sockets: Mapping[str, Sequence[socket.socket]],
+        report: Report,
+        log: Log,
+        warm: Warm | None = None,
     ) -> None:
         super().__init__(report)
         self._spec = spec
         self._sockets = sockets
         self._log = log
+        self._warm = warm
 
     def launch(self, spec: ComponentSpec, incarnation: int) -> None:
         """Start a child for an incarnation."""
-        identity = Identity(spec.name, incarnation)
-        try:
-            life = _Life(
-                self._spec, spec, incarnation, self._sockets.get(spec.name, ()), self._report, self._log
-            )
-        except OSError as error:
-            reason = f"cannot start a process: {error.strerror or error}"
-            self._report(Exited(*identity, Exit(ExitKind.RAISED, reason)))
-            return
-        self.begin(identity, life)
+        sockets = self._sockets.get(spec.name, ())
+        life = _Life(self._spec, spec, incarnation, sockets, self._report, self._log, self._warm)
+        self.begin(Identity(spec.name, incarnation), life)
+
+    async def close(self) -> None:
+        """Kill what is left, wait until it is gone, and let the zygote go."""
+        await super().close()
+        if self._warm is not None:
+            await self._warm.close()
 
 
 class _Life:
@@ -65,57 +74,123 @@ class _Life:
         sockets: Sequence[socket.socket],
         report: Report,
         log: Log,
+        warm: Warm | None,
     ) -> None:
         self._identity = Identity(spec.name, incarnation)
+        self._launcher = replace(launcher, root=spec.directory or launcher.root)
+        self._spec = spec
+        self._sockets = sockets
         self._report = report
         self._log = log
+        self._warm = warm
         self._ended: Exit | None = None
         self._imported = False
         self._loop = asyncio.get_running_loop()
-        directory = spec.directory or launcher.root
-        inherited = tuple(each.fileno() for each in sockets)
+        self._unwanted = asyncio.Event()
+        self._channel: pipe.Channel | None = None
+        self._child: Child | None = None
+
+    def request_stop(self) -> None:
+        """Ask by message; a child that is still importing does not read messages, but takes a signal."""
+        self._unwanted.set()
+        if self._child is not None and self._channel is not None:
+            self._channel.send({"stop": True})
+            if not self._imported:
+                self._child.signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill the child and everything it started."""
+        self._unwanted.set()
+        if self._child is not None:
+            self._child.kill()
+
+    async def end(self) -> Exit:
+        """Start the child, wait until nothing is left of the incarnation, and return how it ended."""
+        try:
+            child, channel = await self._begun()
+        except _UnwantedError:
+            return Exit(ExitKind.RETURNED, "stopped before it began")
+        except OSError as error:
+            return Exit(ExitKind.RAISED, f"cannot start a process: {error.strerror or error}")
+        status = await child.cleared()
+        while self._read():
+            pass
+        self._loop.remove_reader(channel.fileno())
+        channel.close()
+        if self._ended is None:
+            return of_status(status, killed=child.killed)
+        return replace(self._ended, killed=self._ended.killed or child.killed)
+
+    async def _begun(self) -> tuple[Child, pipe.Channel]:
+        """Bring the child into the world, warm if that can be.
+
+        Raises:
+            OSError: no process can be started.
+            _UnwantedError: it was to be stopped before there was a child.
+        """
         ours, theirs = pipe.pair()
         try:
-            program = _program(launcher, spec, incarnation, directory, (theirs.fileno(), *inherited))
-            self.child = Child(program, self._on_raw_line)
+            born, cold = await self._born(theirs.fileno())
         except BaseException:
             ours.close()
             raise
         finally:
             theirs.close()
-        self._channel = pipe.Channel(ours)
-        setup = pipe.Setup(replace(launcher, root=directory), spec, incarnation, inherited, os.getpid())
-        self._channel.send(pipe.of_setup(setup))
-        self._loop.add_reader(self._channel.fileno(), self._read)
-        report(Launched(*self._identity, self.child.pid))
+        child = self._child = Child(born, self._on_raw_line)
+        channel = self._channel = pipe.Channel(ours)
+        inherited = tuple(each.fileno() for each in self._sockets)
+        channel.send(
+            pipe.of_setup(
+                pipe.Setup(self._launcher, self._spec, self._identity.incarnation, inherited, os.getpid())
+            )
+        )
+        self._loop.add_reader(channel.fileno(), self._read)
+        hazards = {} if cold or self._warm is None else self._warm.hazards_of(self._spec.name)
+        self._report(Launched(*self._identity, child.pid, told_start(cold, hazards)))
+        return child, channel
 
-    def request_stop(self) -> None:
-        """Ask by message; a child that is still importing does not read messages, but takes a signal."""
-        self._channel.send({"stop": True})
-        if not self._imported:
-            self.child.signal(signal.SIGTERM)
+    async def _born(self, channel: int) -> tuple[Born, str]:
+        """Return the new process, and why it is a fresh interpreter if it is one."""
+        own = {
+            "LAUNCHER_COMPONENT": self._spec.name,
+            "LAUNCHER_INCARNATION": str(self._identity.incarnation),
+        }
+        environment = environment_for(self._launcher.environment, self._spec.environment, own)
+        inherit = (channel, *(each.fileno() for each in self._sockets))
+        cold = "nothing is kept warm"
+        if self._warm is not None and Path(self._launcher.root).is_dir():
+            birth = Birth(self._spec, self._launcher.root, environment, inherit)
+            forked = await self._unless_unwanted(self._warm, birth)
+            if isinstance(forked, Born):
+                return forked, ""
+            cold = forked
+        # -P: without it the working directory would come first on the module path, and a file there could shadow ours.
+        argv = (sys.executable, "-P", "-m", "launcher.hosts.child", str(channel))
+        return start(Program(argv, environment, self._launcher.root, inherit)), cold
 
-    def kill(self) -> None:
-        """Kill the child and everything it started."""
-        self.child.kill()
-
-    async def end(self) -> Exit:
-        """Wait until nothing is left of the incarnation, and return how it ended."""
-        status = await self.child.cleared()
-        while self._read():
-            pass
-        self._loop.remove_reader(self._channel.fileno())
-        self._channel.close()
-        if self._ended is None:
-            return of_status(status, killed=self.child.killed)
-        return replace(self._ended, killed=self._ended.killed or self.child.killed)
+    async def _unless_unwanted(self, warm: Warm, birth: Birth) -> Born | str:
+        """Have it forked, or give that up when it is to be stopped meanwhile."""
+        forking = self._loop.create_task(warm.fork(birth))
+        unwanted = self._loop.create_task(self._unwanted.wait())
+        try:
+            await asyncio.wait((forking, unwanted), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            unwanted.cancel()
+            if not forking.done():
+                forking.cancel()
+        if not forking.done():
+            raise _UnwantedError
+        return forking.result()
 
     def _read(self) -> bool:
         """Take what has arrived; return whether there may be more."""
+        channel = self._channel
+        if channel is None:
+            return False
         try:
-            messages, more = self._channel.read()
+            messages, more = channel.read()
         except EOFError:
-            self._loop.remove_reader(self._channel.fileno())
+            self._loop.remove_reader(channel.fileno())
             return False
         for message in messages:
             self._take(message)
@@ -130,6 +205,8 @@ class _Life:
             self._report(Started(*self._identity))
         elif "exited" in message:
             self._ended = pipe.to_exit(message)
+        elif "imported" in message and self._warm is not None:
+            self._warm.learn(self._spec.name, message["imported"])
 
     def _on_raw_line(self, descriptor: int, line: str) -> None:
         """Take what was written past Python: by native code, by the interpreter, by programs the component started."""
@@ -137,14 +214,5 @@ class _Life:
         self._log(LogLine(time.time(), self._identity.component, stream, line, self._identity.incarnation))
 
 
-def _program(
-    launcher: LauncherSpec, spec: ComponentSpec, incarnation: int, directory: str, inherit: tuple[int, ...]
-) -> Program:
-    own = {"LAUNCHER_COMPONENT": spec.name, "LAUNCHER_INCARNATION": str(incarnation)}
-    return Program(
-        # -P: without it the working directory would come first on the module path, and a file there could shadow ours.
-        argv=(sys.executable, "-P", "-m", "launcher.hosts.child", str(inherit[0])),
-        environment=environment_for(launcher.environment, spec.environment, own),
-        directory=directory,
-        inherit=inherit,
-    )
+class _UnwantedError(Exception):
+    """An incarnation was to end before it had begun."""

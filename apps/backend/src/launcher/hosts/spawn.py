@@ -67,6 +67,55 @@ def environment_for(*layers: Mapping[str, str]) -> dict[str, str]:
     return merged
 
 
+@dataclass(frozen=True, slots=True)
+class Born:
+    """A child process that has just begun, in a session of its own.
+
+    Attributes:
+        outputs: descriptors to read its standard output and standard error from; they become the reader's.
+        collect: waits for its end and returns its status as `subprocess` does.
+        mark: see `Family`.
+        tag: see `Family`.
+    """
+
+    pid: int
+    outputs: tuple[int, int]
+    collect: Callable[[], int]
+    mark: str = ""
+    tag: int = 0
+
+
+def start(program: Program, *, marked: bool = True) -> Born:
+    """Start a program.
+
+    Args:
+        program: what to start.
+        marked: whether whoever carries the mark in its environment belongs to it; not so where it forks others that are to outlive it.
+
+    Raises:
+        OSError: the program cannot be started.
+    """
+    mark = uuid.uuid4().hex if marked else ""
+    process = subprocess.Popen(
+        program.argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        cwd=program.directory,
+        env={**program.environment, MARK: mark} if marked else program.environment,
+        pass_fds=tuple(program.inherit),
+        start_new_session=True,
+    )
+    outputs = []
+    for stream in (process.stdout, process.stderr):
+        if stream is None:
+            raise RuntimeError("both outputs were asked for")
+        outputs.append(os.dup(stream.fileno()))
+        stream.close()
+    return Born(process.pid, (outputs[0], outputs[1]), process.wait, mark)
+
+
 class Child:
     """A process in a session of its own, with both outputs read line by line.
 
@@ -75,32 +124,18 @@ class Child:
 
     Args:
         on_line: told each line of output and the descriptor (1 or 2) it was written to.
-
-    Raises:
-        OSError: the program cannot be started.
     """
 
-    def __init__(self, program: Program, on_line: Callable[[int, str], None]) -> None:
+    def __init__(self, born: Born, on_line: Callable[[int, str], None]) -> None:
         self._loop = asyncio.get_running_loop()
-        mark = uuid.uuid4().hex
-        self._process = subprocess.Popen(
-            program.argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            cwd=program.directory,
-            env={**program.environment, MARK: mark},
-            pass_fds=tuple(program.inherit),
-            start_new_session=True,
-        )
-        self.pid = self._process.pid
+        self.pid = born.pid
         self.killed = False
-        self._family = Family(self.pid, mark)
+        self._born = born
+        self._collected = False
+        self._family = Family(born.pid, born.mark, born.tag)
         self._pumps = [
-            _Pump(self._loop, stream.fileno(), partial(on_line, number))
-            for number, stream in ((1, self._process.stdout), (2, self._process.stderr))
-            if stream is not None
+            _Pump(self._loop, descriptor, partial(on_line, number))
+            for number, descriptor in enumerate(born.outputs, 1)
         ]
         self._ended: asyncio.Future[None] = watch_exit(self._loop, self.pid)
         self._sweeping = self._loop.call_later(SWEEP, self._sweep)
@@ -111,7 +146,7 @@ class Child:
 
     def signal(self, number: int) -> None:
         """Send a signal to the process and its group."""
-        if self._process.returncode is None:
+        if not self._collected:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, number)
 
@@ -151,10 +186,10 @@ class Child:
 
     def _reap(self) -> int:
         self._sweeping.cancel()
-        for stream in (self._process.stdout, self._process.stderr):
-            if stream is not None:
-                stream.close()
-        return self._process.wait()
+        for descriptor in self._born.outputs:
+            os.close(descriptor)
+        self._collected = True
+        return self._born.collect()
 
 
 class _Pump:

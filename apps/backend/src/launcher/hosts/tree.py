@@ -2,6 +2,9 @@
 
 A family is everyone who descends from the founder, shares its session or group, or carries its mark in the environment: daemons leave the
 group, grandchildren lose their parents, but an environment is inherited.
+
+A founder that was forked and not executed has no environment of its own that the system would show. It carries a tag instead: the value of a
+limit without meaning, which is inherited, too.
 """
 
 from __future__ import annotations
@@ -14,6 +17,12 @@ from pathlib import Path
 
 MARK = "LAUNCHER_LIFE"
 """Environment variable that is unique to one incarnation."""
+
+TAG = 10
+"""``RLIMIT_LOCKS``, the limit that serves as tag: nothing has looked at it since Linux 2.4.25 (getrlimit(2))."""
+
+_TAG_SHOWN = "Max file locks"
+"""Name of that limit in ``/proc/PID/limits``."""
 
 _PROC = Path("/proc")
 
@@ -91,11 +100,13 @@ class Family:
     Attributes:
         founder: PID of the process that was started; it is a leader of its session and stays a zombie until the family is gone, so its number
             is not given away.
-        mark: value of `MARK` in its environment.
+        mark: value of `MARK` in its environment; empty for none.
+        tag: value of its limit `TAG`; 0 for none.
     """
 
     founder: int
     mark: str
+    tag: int = 0
     _since: int = 0
     _known: dict[int, int] = field(default_factory=dict)
 
@@ -123,17 +134,27 @@ class Family:
         found = {self.founder} | roots
         for root in list(found):
             found |= descendants(root, among)
-        found |= self._marked(process for process in among.values() if process.pid not in found)
+        found |= self._recognised(process for process in among.values() if process.pid not in found)
         return sorted(found & among.keys() - {self.founder, os.getpid()})
 
-    def _marked(self, others: Iterable[Process]) -> set[int]:
-        """Return who carries the mark; only those younger than the founder are asked."""
-        needle = f"{MARK}={self.mark}".encode()
+    def _recognised(self, others: Iterable[Process]) -> set[int]:
+        """Return who carries the mark or the tag; only those younger than the founder are asked."""
         found = set()
         for process in others:
             if process.started < self._since or process.zombie:
                 continue
             with suppress(OSError):
-                if needle in (_PROC / str(process.pid) / "environ").read_bytes():
+                if (self.mark and self._is_marked(process.pid)) or (
+                    self.tag and self._is_tagged(process.pid)
+                ):
                     found.add(process.pid)
         return found
+
+    def _is_marked(self, pid: int) -> bool:
+        return f"{MARK}={self.mark}".encode() in (_PROC / str(pid) / "environ").read_bytes()
+
+    def _is_tagged(self, pid: int) -> bool:
+        limits = (_PROC / str(pid) / "limits").read_text()
+        return any(
+            line.split()[3] == str(self.tag) for line in limits.splitlines() if line.startswith(_TAG_SHOWN)
+        )

@@ -62,9 +62,15 @@ class DependencyFailed(ComponentEvent):
 
 @dataclass(frozen=True, slots=True)
 class Launched(IncarnationEvent):
-    """The incarnation exists; ``pid`` is the process that runs it."""
+    """The incarnation exists.
+
+    Attributes:
+        pid: the process that runs it.
+        start: how it was started, for people: ``warm``, or ``cold`` and why; empty where there is no choice.
+    """
 
     pid: int
+    start: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,6 +163,7 @@ class ComponentSpec:
         on_task_death: what follows when a background task of it dies.
         access_log: whether HTTP requests are logged (kind ``asgi``).
         root_path: the ASGI root path (kind ``asgi``).
+        warm: whether a process of its own may be forked from one that has its libraries imported.
     """
 
     name: str
@@ -186,6 +187,7 @@ class ComponentSpec:
     on_task_death: TaskDeath = TaskDeath.RESTART
     access_log: bool = True
     root_path: str = ""
+    warm: bool = True
 
 
 @dataclass(frozen=True, slots=True)

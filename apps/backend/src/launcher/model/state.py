@@ -115,6 +115,7 @@ class ComponentState:
         kills: how often the current incarnation was told to die after ignoring the request to stop.
         reason: why it is in this phase, for people.
         pid: process that runs the incarnation; ``None`` when there is none.
+        start: how the current or last incarnation was started, see ``Launched``.
     """
 
     name: str
@@ -133,6 +134,7 @@ class ComponentState:
     kills: int = 0
     reason: str = ""
     pid: int | None = None
+    start: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from tests.launcher.integration.hosts.driver import (
     Seen,
     drive_inline,
     drive_processes,
+    drive_warm,
     here,
     restore,
 )
@@ -27,7 +28,18 @@ def project(tmp_path: Path) -> Iterator[Project]:
         restore(before)
 
 
-@pytest.fixture(params=["inline", "process"])
+@pytest.fixture(params=["inline", "process", "warm"])
 def drive(request: pytest.FixtureRequest) -> Callable[..., Seen]:
-    """Both placements of a component; what they promise is the same."""
-    return drive_inline if request.param == "inline" else drive_processes
+    """Every placement and start of a component; what they promise is the same."""
+    drives: dict[str, Callable[..., Seen]] = {
+        "inline": drive_inline,
+        "process": drive_processes,
+        "warm": drive_warm,
+    }
+    return drives[request.param]
+
+
+@pytest.fixture(params=["cold", "warm"])
+def drive_process(request: pytest.FixtureRequest) -> Callable[..., Seen]:
+    """Both starts of a process; what they promise is the same."""
+    return drive_processes if request.param == "cold" else drive_warm

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import socket
 import sys
@@ -16,7 +17,10 @@ from typing import Any, Protocol, TypeVar
 
 from launcher.hosts.command import CommandHost
 from launcher.hosts.inline import InlineHost
+from launcher.hosts.linux import adopt_orphans
+from launcher.hosts.memory import Memory
 from launcher.hosts.process import ProcessHost
+from launcher.hosts.warm import Warm
 from launcher.model.events import Event, Exited, IncarnationEvent, Launched, Started
 from launcher.model.logs import LogLine
 from launcher.model.spec import ComponentSpec, Kind, LauncherSpec
@@ -237,10 +241,37 @@ def drive_processes(
     scenario: Scenario,
     sockets: Mapping[str, Sequence[socket.socket]] | None = None,
 ) -> Seen:
-    """Run a scenario against a process host, whose loop has a thread of its own."""
+    """Run a scenario against a process host that starts fresh interpreters; its loop has a thread of its own."""
     return _drive_on_thread(
         lambda seen: ProcessHost(spec, sockets or {}, seen.report, seen.log), components, scenario
     )
+
+
+def drive_warm(
+    spec: LauncherSpec,
+    components: Sequence[ComponentSpec],
+    scenario: Scenario,
+    sockets: Mapping[str, Sequence[socket.socket]] | None = None,
+    memory: Memory | None = None,
+) -> Seen:
+    """Run a scenario against a process host whose children are forked from a zygote."""
+
+    def make(seen: Seen) -> ProcessHost:
+        warm = Warm(spec, components, memory or Memory(), seen.log)
+        return ProcessHost(spec, sockets or {}, seen.report, seen.log, warm)
+
+    with adopting():
+        return _drive_on_thread(make, components, scenario)
+
+
+@contextmanager
+def adopting() -> Iterator[None]:
+    """Have this process adopt orphans, as the launcher does, for the time of the block."""
+    adopt_orphans()
+    try:
+        yield
+    finally:
+        ctypes.CDLL(None).prctl(36, ctypes.c_ulong(0), 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
 
 
 def drive_commands(spec: LauncherSpec, components: Sequence[ComponentSpec], scenario: Scenario) -> Seen:

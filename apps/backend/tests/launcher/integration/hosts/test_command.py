@@ -260,7 +260,7 @@ def test_adopted_orphans_are_collected() -> None:
         own = [subprocess.Popen(["sh", "-c", "exit 7"], start_new_session=each) for each in (True, False)]
         lines = []
         argv = ["sh", "-c", "(sh -c 'echo $$') & wait; (sh -c 'echo $$; exec sleep 0.3' &); exec sleep 3600"]
-        child = spawn.Child(spawn.Program(argv, dict(os.environ), "/"), lambda number, line: lines.append(int(line)))
+        child = spawn.Child(spawn.start(spawn.Program(argv, dict(os.environ), "/")), lambda number, line: lines.append(int(line)))
         await until(lambda: len(lines) == 2)
         await until(lambda: look(lines[1]) is None)
         assert all(zombie(each.pid) for each in own)

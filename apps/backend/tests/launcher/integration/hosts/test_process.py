@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,13 @@ from tests.launcher.integration.hosts.driver import (
     IMPORTS_FOR_EVER,
     Driver,
     Project,
+    Seen,
     agent,
     alive,
-    drive_processes,
     eventually,
 )
+
+Drive = Callable[..., Seen]
 
 IDLE = """
     import asyncio
@@ -41,7 +44,7 @@ IDLE = """
     ],
 )
 def test_a_crash_is_told_by_its_status_and_loses_no_line(
-    project: Project, death: str, kind: ExitKind, code: int | None, number: int
+    project: Project, drive_process: Drive, death: str, kind: ExitKind, code: int | None, number: int
 ) -> None:
     """Whatever was printed or logged before a crash is read, and the crash is classified."""
     project.write(
@@ -68,10 +71,10 @@ def test_a_crash_is_told_by_its_status_and_loses_no_line(
                 "jobs.py" in line.message and line.stream is Stream.STDERR for line in driver.seen.lines
             )
 
-    drive_processes(project.spec(), [agent("worker", "jobs:run")], scenario)
+    drive_process(project.spec(), [agent("worker", "jobs:run")], scenario)
 
 
-def test_what_is_written_past_python_is_captured(project: Project) -> None:
+def test_what_is_written_past_python_is_captured(project: Project, drive_process: Drive) -> None:
     """Bytes on descriptors 1 and 2, from native code or programs, belong to the component."""
     project.write(
         jobs="""
@@ -91,10 +94,10 @@ def test_what_is_written_past_python_is_captured(project: Project) -> None:
         assert found["raw err"].stream is Stream.STDERR
         assert found["from a program"].component == "worker"
 
-    drive_processes(project.spec(), [agent("worker", "jobs:run")], scenario)
+    drive_process(project.spec(), [agent("worker", "jobs:run")], scenario)
 
 
-def test_raw_threads_belong_to_the_component(project: Project) -> None:
+def test_raw_threads_belong_to_the_component(project: Project, drive_process: Drive) -> None:
     """In a process with one component even threads without context are told."""
     project.write(
         jobs="""
@@ -110,10 +113,10 @@ def test_raw_threads_belong_to_the_component(project: Project) -> None:
         driver.launch("worker")
         assert driver.line("from a thread").component == "worker"
 
-    drive_processes(project.spec(), [agent("worker", "jobs:run")], scenario)
+    drive_process(project.spec(), [agent("worker", "jobs:run")], scenario)
 
 
-def test_a_blocked_loop_can_be_killed(project: Project) -> None:
+def test_a_blocked_loop_can_be_killed(project: Project, drive_process: Drive) -> None:
     """A component that blocks its loop ignores the stop, but not the kill; what it started goes with it."""
     project.write(
         jobs="""
@@ -135,10 +138,10 @@ def test_a_blocked_loop_can_be_killed(project: Project) -> None:
         assert not alive(child)
         assert not alive(driver.pid("worker"))
 
-    drive_processes(project.spec(), [agent("worker", "jobs:run")], scenario)
+    drive_process(project.spec(), [agent("worker", "jobs:run")], scenario)
 
 
-def test_a_stop_interrupts_the_import(project: Project) -> None:
+def test_a_stop_interrupts_the_import(project: Project, drive_process: Drive) -> None:
     """A component that is still importing stops at once."""
     project.write(jobs=IMPORTS_FOR_EVER)
 
@@ -147,10 +150,10 @@ def test_a_stop_interrupts_the_import(project: Project) -> None:
         driver.line("importing")
         assert driver.down("worker").kind is ExitKind.RETURNED
 
-    drive_processes(project.spec(), [agent("worker", "jobs:run")], scenario)
+    drive_process(project.spec(), [agent("worker", "jobs:run")], scenario)
 
 
-def test_signals_to_the_child(project: Project) -> None:
+def test_signals_to_the_child(project: Project, drive_process: Drive) -> None:
     """SIGTERM stops in order, SIGINT is the launcher's business."""
     project.write(
         jobs="""
@@ -170,10 +173,10 @@ def test_signals_to_the_child(project: Project) -> None:
         assert driver.exited("worker").kind is ExitKind.RETURNED
         driver.line("in order")
 
-    drive_processes(project.spec(), [agent("worker", "jobs:run")], scenario)
+    drive_process(project.spec(), [agent("worker", "jobs:run")], scenario)
 
 
-def test_tasks_that_ignore_everything_end_with_their_process(project: Project) -> None:
+def test_tasks_that_ignore_everything_end_with_their_process(project: Project, drive_process: Drive) -> None:
     """A component that returned, but for a task that cannot be cancelled, is over after its grace."""
     project.write(
         jobs="""
@@ -195,10 +198,10 @@ def test_tasks_that_ignore_everything_end_with_their_process(project: Project) -
         assert driver.exited("worker").message == "returned"
         assert "task 'immortal' (deaf, at jobs.py:6)" in driver.line("ignoring cancellation").message
 
-    drive_processes(project.spec(), [agent("worker", "jobs:run", stop_grace=2.0)], scenario)
+    drive_process(project.spec(), [agent("worker", "jobs:run", stop_grace=2.0)], scenario)
 
 
-def test_the_users_files_cannot_shadow_the_launcher(project: Project) -> None:
+def test_the_users_files_cannot_shadow_the_launcher(project: Project, drive_process: Drive) -> None:
     """Files in the project directory that are named like modules of the standard library do no harm to the start."""
     project.write(
         jobs=IDLE, asyncio="raise RuntimeError('shadowed')", launcher="raise RuntimeError('shadowed')"
@@ -208,7 +211,7 @@ def test_the_users_files_cannot_shadow_the_launcher(project: Project) -> None:
         driver.launch("worker")
         driver.exited("worker")
 
-    seen = drive_processes(project.spec(pythonpath=()), [agent("worker", "jobs:run")], scenario)
+    seen = drive_process(project.spec(pythonpath=()), [agent("worker", "jobs:run")], scenario)
     assert "there is no module jobs" in str(seen.events[-1])
 
 

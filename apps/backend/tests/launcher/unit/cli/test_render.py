@@ -30,6 +30,7 @@ def component(name: str, phase: str, **fields: object) -> ComponentDocument:
         "incarnation": 1,
         "seconds": 2.0,
         "placement": "main",
+        "start": "",
         "pid": 41,
         "url": None,
         "restarts": 0,
@@ -175,6 +176,7 @@ def test_the_plan() -> None:
                 "name": "api",
                 "kind": "asgi",
                 "placement": "main",
+                "start": "",
                 "url": "http://h:1",
                 "ready": "listening",
                 "depends_on": ["db"],
@@ -183,6 +185,7 @@ def test_the_plan() -> None:
                 "name": "db",
                 "kind": "command",
                 "placement": "process",
+                "start": "",
                 "url": None,
                 "ready": "tcp h:2",
                 "depends_on": [],
@@ -212,6 +215,30 @@ def test_the_plan() -> None:
         "run directory: /srv/run",
         "note: n",
         "warning: w",
+    ]
+
+
+def test_how_processes_start() -> None:
+    """Where processes are forked, a column says which start warm, and each reason against it stands once below."""
+    cold = "cold (LEVEL is set for it, and lib reads it while it is imported)"
+    lines = status_lines(
+        status(
+            component("api", "ready", start="warm"),
+            component("a", "ready", start=cold),
+            component("b", "ready", start=cold),
+            component("c", "ready", start="warm, but for numpy (starts 3 threads when it is imported)"),
+            component("db", "ready"),
+        )
+    )
+    assert lines[1:] == [
+        "NAME  PHASE  SINCE  PID  START  RESTARTS  URL / REASON",
+        "api   ready  2.0 s  41   warm   0         -",
+        "a     ready  2.0 s  41   cold   0         -",
+        "b     ready  2.0 s  41   cold   0         -",
+        "c     ready  2.0 s  41   warm   0         -",
+        "db    ready  2.0 s  41   -      0         -",
+        f"start of a, b: {cold}",
+        "start of c: warm, but for numpy (starts 3 threads when it is imported)",
     ]
 
 
