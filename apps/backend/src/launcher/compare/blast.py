@@ -42,14 +42,18 @@ def blows(backend: Backend, commands_last_first: Sequence[str]) -> Iterator[Blow
     for names in _processes(backend.components()):
         before = backend.components()
         pid = before[names[0]]["pid"]
-        if pid is None or any(before[name]["phase"] != "ready" for name in names):
+        ours = {process.pid for process in backend.everyone()}
+        if pid not in ours or any(before[name]["phase"] != "ready" for name in names):
             continue  # a blow before this one has left it in pieces
         if pid == launcher:
             for command in commands_last_first:
                 backend.client.stop(command)
-            yield _last_blow(backend, pid, names)
+            blow = _last_blow(backend, pid, names)
+        else:
+            blow = _blow(backend, pid, names, before)
+        yield blow
+        if blow.launcher_ended:
             return
-        yield _blow(backend, pid, names, before)
 
 
 def _processes(components: Mapping[str, ComponentDocument]) -> list[tuple[str, ...]]:
@@ -69,8 +73,8 @@ def _last_blow(backend: Backend, pid: int, names: tuple[str, ...]) -> Blow:
     os.kill(pid, signal.SIGKILL)
     try:
         backend.process.wait(PATIENCE)
-    except subprocess.TimeoutExpired:
-        return Blow(names, others, launcher_ended=False, seconds=None)
+    except subprocess.TimeoutExpired:  # the guard waits for a process that even SIGKILL does not end
+        return Blow(names, others, launcher_ended=False, seconds=None, left=len(everyone))
     left = sum(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in everyone)
     return Blow(names, others, launcher_ended=True, seconds=None, left=left)
 

@@ -127,7 +127,7 @@ class Backend:
         bad = [item for item in status["components"] if item["desired"] == "up" and item["phase"] not in FINE]
         if bad:
             name, phase, reason = bad[0]["name"], bad[0]["phase"], bad[0]["reason"]
-            raise self._failure(f"{name} is {phase}" + (f" ({reason})" if reason else ""))
+            raise self.failure(f"{name} is {phase}" + (f" ({reason})" if reason else ""))
 
     def _settled(self) -> StatusDocument:
         while self.process.poll() is None:
@@ -138,8 +138,8 @@ class Backend:
             except LauncherError as error:
                 with suppress(subprocess.TimeoutExpired):  # one that is ending by itself says why
                     self.process.wait(ENDING)
-                raise self._failure(error.message) from error
-        raise self._failure(f"the launcher ended with {self.process.returncode}")
+                raise self.failure(error.message) from error
+        raise self.failure(f"the launcher ended with {self.process.returncode}")
 
     def stop(self) -> float:
         """Ask the launcher to stop, wait until it has ended, and return how long that took in seconds.
@@ -153,7 +153,9 @@ class Backend:
             self.process.wait(STOP_PATIENCE)
         except subprocess.TimeoutExpired:
             self.clear()
-            raise self._failure(f"the backend was still stopping after {STOP_PATIENCE:g} s and was killed") from None
+            raise self.failure(
+                f"the backend was still stopping after {STOP_PATIENCE:g} s and was killed"
+            ) from None
         return time.monotonic() - began
 
     def clear(self) -> None:
@@ -163,7 +165,7 @@ class Backend:
                 process.kill()
         self.process.wait()
 
-    def _failure(self, why: str) -> ComparisonFailed:
+    def failure(self, why: str) -> ComparisonFailed:
         """Say what is wrong; a launcher that could not even begin has said it best."""
         said = (self._place / OUTPUT).read_text(errors="replace").splitlines()[-TAIL:]
         errors = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
@@ -180,7 +182,7 @@ def booted(launch: Launch, mode: str, place: Path) -> Iterator[Backend]:
         place: a new directory of its own for the control socket, the logs and the output; removed when all went well.
 
     Raises:
-        ComparisonFailed: it does not become ready, or it does not stop.
+        ComparisonFailed: it does not become ready, or it does not stop, or it ended meanwhile.
     """
     place.mkdir(mode=0o700)
     environment = {
@@ -220,6 +222,10 @@ def booted(launch: Launch, mode: str, place: Path) -> Iterator[Backend]:
     try:
         backend.await_ready(started)
         yield backend
+    except ComparisonFailed:
+        raise
+    except LauncherError as error:
+        raise backend.failure(error.message) from error
     finally:
         if process.poll() is None:
             backend.stop()

@@ -50,6 +50,11 @@ class Answers:
     statuses: Counter[int] = field(default_factory=Counter)
     lost: int = 0
 
+    def trouble(self) -> str:
+        """Return in words which answers nobody wants to measure; empty for none."""
+        refused = [f"with {status}" for status in sorted(self.statuses) if status >= 400]
+        return ", ".join([*refused, "not at all"] if self.lost else refused)
+
 
 def ask(urls: Mapping[str, str], requests: int = REQUESTS) -> dict[str, Answers]:
     """Ask all components at once, each over a few kept-alive connections, one request after the other on each.
@@ -107,6 +112,7 @@ def _read(response: HTTPResponse) -> None:
     while response.read1(65536):
         if time.monotonic() > deadline:
             raise TimeoutError
+    response.close()  # read1 leaves an answer of a known length open, and the connection would take no further request
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,7 @@ class Table:
 def tables(report: Report) -> list[Table]:
     """Return what is shown in a terminal."""
     found = [_figures_table(report)]
-    if report.findings.blows:
+    if any(report.findings.blows.values()):
         found.append(_blast_table(report))
     if report.judgements:
         found.append(_gates_table(report))

@@ -153,13 +153,9 @@ class Session:
         answers = ask(urls)
         used = spent(before, clock(processes))
         for name, answer in answers.items():
-            refused = sorted(status for status in answer.statuses if status >= 400)
-            if refused or answer.lost:
-                what = ", ".join(
-                    [*(f"with {status}" for status in refused), *(["not at all"] if answer.lost else [])]
-                )
+            if trouble := answer.trouble():
                 findings.note(
-                    f"{backend.mode}: {name} answered GET {wanted[name]} {what}; --request {name}=/PATH asks another"
+                    f"{backend.mode}: {name} answered GET {wanted[name]} {trouble}; --request {name}=/PATH asks another"
                 )
         times = [value for answer in answers.values() for value in answer.milliseconds]
         if not times:
@@ -192,13 +188,13 @@ class Session:
         commands = len(everyone) > len(own)
         if commands:
             values["memory-all"] = memory(everyone)
+        if not self.comparison.settle:
+            return values
         before, began = clock(everyone), time.monotonic()
         time.sleep(self.comparison.settle)  # the measurement itself: nothing is to happen meanwhile
         after, passed = clock(backend.everyone()), time.monotonic() - began
-        members = {process.pid for process in backend.own()}
-        values["cpu"] = (
-            100 * spent(before, {key: value for key, value in after.items() if key[0] in members}) / passed
-        )
+        inside = {process.pid for process in own}
+        values["cpu"] = 100 * spent(before, {key: after[key] for key in after if key[0] in inside}) / passed
         if commands:
             values["cpu-all"] = 100 * spent(before, after) / passed
         return values

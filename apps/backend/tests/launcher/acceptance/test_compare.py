@@ -244,7 +244,9 @@ def test_the_page_is_whole_and_asks_for_nothing(compared: tuple[Project, dict[st
 @pytest.mark.slow
 def test_a_gate_that_is_missed(project: Project, scratch: Path) -> None:
     """A gate that is missed gives its own exit code, the table says what was measured, and nothing is left behind."""
-    project.write(jobs=AGENT).declare('[components.one]\nrun = "jobs:run"\n[components.two]\nrun = "jobs:run"\n')
+    project.write(jobs=AGENT).declare(
+        '[components.one]\nrun = "jobs:run"\n[components.two]\nrun = "jobs:run"\n'
+    )
     done = project.run("compare", "--settle", "0", "--no-blast", "--gate=processes=0.1", patience=110)
     assert done.returncode == ExitCode.GATE_MISSED, done.stderr
     assert "blast radius" not in done.stdout
@@ -258,7 +260,9 @@ def test_a_running_launcher_is_left_alone(project: Project) -> None:
     project.write(web=WEB, jobs=AGENT).declare('[components.worker]\nrun = "jobs:run"\n')
     launcher = project.up_and_ready("--mode", "single")
     before = project.status()
-    done = project.run("compare", "--runs", "1", "--settle", "0", "--modes", "multi", "--no-blast", "-o", "json")
+    done = project.run(
+        "compare", "--runs", "1", "--settle", "0", "--modes", "multi", "--no-blast", "-o", "json"
+    )
     assert done.returncode == ExitCode.OK, done.stderr
     document = json.loads(done.stdout)
     assert document["pairs"] == []
