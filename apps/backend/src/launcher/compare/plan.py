@@ -168,6 +168,11 @@ def targets(components: Iterable[ComponentSpec], requests: Mapping[str, str]) ->
     return found
 
 
+def spread_over(names: Sequence[str], most: int) -> list[str]:
+    """Return at most so many of the names, the first among them, evenly spread over all."""
+    return list(names[:: max(1, math.ceil(len(names) / most))])
+
+
 def _ready_path(spec: ComponentSpec) -> str:
     probe = spec.ready
     return probe.target if probe and probe.kind is ProbeKind.HTTP and probe.target.startswith("/") else "/"

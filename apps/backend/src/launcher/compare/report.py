@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """Version of the document; a field may be added under the same number, but none may change its meaning or vanish."""
 
+DIGITS = 4
+"""Digits after the point in the document."""
+
 FEW = 3
 """Components of one process that are called by their names."""
 
@@ -90,19 +93,21 @@ def document(report: Report) -> dict[str, Any]:
                 "label": figure.label,
                 "unit": figure.unit,
                 "modes": {
-                    mode: asdict(spread) | {"runs": _values(report, figure.key, mode)}
+                    mode: _plain(asdict(spread)) | {"runs": _values(report, figure.key, mode)}
                     for mode, spread in by_mode.items()
                 },
             }
             for figure, by_mode in _figures(report)
         ],
-        "pairs": [asdict(pair) | {"ahead": pair.ahead or None} for pair in report.pairs],
-        "blast": {mode: [asdict(blow) for blow in blows] for mode, blows in report.findings.blows.items()},
+        "pairs": [_plain(asdict(pair)) | {"ahead": pair.ahead or None} for pair in report.pairs],
+        "blast": {
+            mode: [_plain(asdict(blow)) for blow in blows] for mode, blows in report.findings.blows.items()
+        },
         "gates": [
             {
                 "figure": judgement.gate.figure,
                 "limit": judgement.gate.limit,
-                "ratio": judgement.ratio,
+                "ratio": None if judgement.ratio is None else round(judgement.ratio, DIGITS),
                 "outcome": str(judgement.outcome),
                 "reason": judgement.reason,
             }
@@ -113,7 +118,12 @@ def document(report: Report) -> dict[str, Any]:
 
 
 def _values(report: Report, key: str, mode: str) -> list[float]:
-    return [run[key] for run in report.findings.runs[mode] if key in run]
+    return [round(run[key], DIGITS) for run in report.findings.runs[mode] if key in run]
+
+
+def _plain(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields without false precision."""
+    return {key: round(value, DIGITS) if isinstance(value, float) else value for key, value in fields.items()}
 
 
 def _figures(report: Report) -> Iterator[tuple[Figure, Mapping[str, Spread]]]:
@@ -223,6 +233,8 @@ def caption(report: Report) -> list[str]:
         + (", in brackets the lowest and the highest" if runs > 1 else "")
         + f"; {machine['cores']} cores, {machine['system']} {machine['architecture']}, Python {machine['python']}"
     ]
+    if len(comparison.modes) == 1:
+        return lines
     if runs < ENOUGH:
         lines.append(f"so few runs say too little about noise, so nothing is ranked; --runs {ENOUGH} or more")
     elif any(not pair.ahead for pair in report.pairs):

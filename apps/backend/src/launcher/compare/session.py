@@ -19,7 +19,7 @@ from launcher.compare.figures import BY_KEY, percentile
 from launcher.compare.findings import Findings
 from launcher.compare.load import ask, run_load
 from launcher.compare.measure import clock, memory, spent
-from launcher.compare.plan import targets
+from launcher.compare.plan import spread_over, targets
 from launcher.compare.report import Report, blow_text, killed_text, report
 from launcher.config.load import load
 from launcher.config.locate import MAX_SOCKET_PATH, SOCKET
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from launcher.config.load import Request
     from launcher.core.plan import Plan
 
-RESTARTS = 8
-"""Components of a backend that are restarted in each run at most, the first ones that are declared."""
+RESTARTS = 4
+"""Components that are restarted in each run at most; every run of every mode restarts the same."""
 
 PREFIX = "launcher-compare-"
 """How the directory is called that everything is written to meanwhile."""
@@ -206,10 +206,8 @@ class Session:
             for name, item in backend.components().items()
             if item["kind"] != "command" and item["phase"] == "ready"
         ]
-        if len(inside) > RESTARTS:
-            findings.note(f"only the first {RESTARTS} of {len(inside)} components were restarted in each run")
         times = []
-        for name in inside[:RESTARTS]:
+        for name in spread_over(inside, RESTARTS):
             began = time.monotonic()
             try:
                 backend.client.restart(name)

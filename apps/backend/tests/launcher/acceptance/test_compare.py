@@ -241,6 +241,13 @@ def test_the_page_is_whole_and_asks_for_nothing(compared: tuple[Project, dict[st
     assert {"small: single and multi compared", "api", "worker", "watcher"} <= set(page.words)
 
 
+def test_other_commands_do_not_pay_for_it() -> None:
+    """Neither another command nor the help of this one imports what measures."""
+    program = "import sys, launcher.cli, launcher.cli.compare, launcher.cli.status, launcher.cli.up; print(*sys.modules)"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert not [name for name in told.split() if name == "psutil" or name.startswith("launcher.compare")]
+
+
 @pytest.mark.slow
 def test_a_gate_that_is_missed(project: Project, scratch: Path) -> None:
     """A gate that is missed gives its own exit code, the table says what was measured, and nothing is left behind."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from launcher.compare.plan import (
     load_from,
     modes_from,
     requests_from,
+    spread_over,
     targets,
 )
 from launcher.compare.verdict import USUAL_GATES, Gate
@@ -34,7 +37,7 @@ def test_the_modes_take_turns(modes: list[str], runs: int) -> None:
         assert sorted(ran) == sorted(modes)
         firsts.append(ran[0])
     if len(modes) > 1:
-        assert all(one != other for one, other in zip(firsts, firsts[1:], strict=False))
+        assert all(one != other for one, other in pairwise(firsts))
 
 
 @given(SOME_MODES)
@@ -68,8 +71,10 @@ def test_the_usual_gates() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["memory", "memory=", "memory=x", "memory=0", "memory=-1", "memory=nan", "memory=inf", "size=1"]
-    + ["memory=1,memory=2", "memory=1,", "=1", "api"],
+    [
+        *("memory", "memory=", "memory=x", "memory=0", "memory=-1", "memory=nan", "memory=inf"),
+        *("size=1", "memory=1,memory=2", "memory=1,", "=1", "api"),
+    ],
 )
 def test_what_is_no_gate(text: str) -> None:
     """Each mistake is refused with a hint that shows a gate."""
@@ -147,3 +152,14 @@ def test_a_load_without_an_end() -> None:
     """An open quotation is refused."""
     with pytest.raises(UsageError, match="--load"):
         load_from("wrk 'a b")
+
+
+@given(st.lists(st.text(), unique=True), st.integers(1, 9))
+def test_a_few_are_spread_over_all(names: list[str], most: int) -> None:
+    """Never more than asked for, all when they are few, the first always, and in order."""
+    found = spread_over(names, most)
+    assert len(found) <= most
+    assert found[:1] == names[:1]
+    assert found == [name for name in names if name in found]
+    if len(names) <= most:
+        assert found == names
