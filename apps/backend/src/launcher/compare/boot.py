@@ -32,7 +32,7 @@ STOP_PATIENCE = 120.0
 """Seconds after which a launcher that was asked to stop is killed; it ends its own stop by force after ``stop_timeout`` (30 s)."""
 
 ENDING = 5.0
-"""Seconds that a launcher which gave up the start is given to end by itself."""
+"""Seconds that a launcher which gave up or does not answer is given to end by itself."""
 
 FINE = frozenset({"ready", "completed"})
 
@@ -136,10 +136,15 @@ class Backend:
             except NotRunning:
                 time.sleep(LOOK)
             except LauncherError as error:
-                with suppress(subprocess.TimeoutExpired):  # one that is ending by itself says why
-                    self.process.wait(ENDING)
+                self.ended()  # one that gave up says why
                 raise self.failure(error.message) from error
         raise self.failure(f"the launcher ended with {self.process.returncode}")
+
+    def ended(self) -> bool:
+        """Whether the launcher has ended, or does so within a moment."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(ENDING)
+        return self.process.poll() is not None
 
     def stop(self) -> float:
         """Ask the launcher to stop, wait until it has ended, and return how long that took in seconds.
@@ -225,7 +230,10 @@ def booted(launch: Launch, mode: str, place: Path) -> Iterator[Backend]:
     except ComparisonFailed:
         raise
     except LauncherError as error:
-        raise backend.failure(error.message) from error
+        gone = (
+            f"the launcher ended with {process.returncode} while it was measured" if backend.ended() else ""
+        )
+        raise backend.failure(gone or error.message) from error
     finally:
         if process.poll() is None:
             backend.stop()

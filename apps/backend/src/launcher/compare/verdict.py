@@ -91,8 +91,8 @@ class Judgement:
 def judged(gates: Iterable[Gate], spreads: Spreads) -> list[Judgement]:
     """Judge every gate.
 
-    A limit below 1 asks for a difference, so the difference must be larger than the noise. A limit of 1 or more only asks not to be worse;
-    there the ratio decides.
+    The ratio of the medians decides, unless the runs of both modes overlap: then a limit below 1, which asks for a difference, is not shown
+    to be kept; and none is shown to be missed that some runs of both would keep.
     """
     return [_judged(gate, spreads.get(gate.figure, {})) for gate in gates]
 
@@ -106,11 +106,11 @@ def _judged(gate: Gate, by_mode: Mapping[str, Spread]) -> Judgement:
     if other.median <= 0:
         return Judgement(gate, Outcome.MISSED, None, f"{MULTI} takes nothing that could be measured")
     ratio = one.median / other.median
-    if ratio > gate.limit:
-        return Judgement(gate, Outcome.MISSED, ratio)
-    if gate.limit < 1 and one.overlaps(other):
+    kept = ratio <= gate.limit
+    could_be_otherwise = gate.limit < 1 if kept else one.low <= gate.limit * other.high
+    if could_be_otherwise and one.overlaps(other):
         return Judgement(gate, Outcome.UNDECIDED, ratio, "the runs of both modes overlap")
-    return Judgement(gate, Outcome.MET, ratio)
+    return Judgement(gate, Outcome.MET if kept else Outcome.MISSED, ratio)
 
 
 def missed(judgements: Iterable[Judgement]) -> bool:

@@ -29,6 +29,12 @@ from tests.launcher.acceptance.project import (
     processes_of,
 )
 
+pytestmark = pytest.mark.timeout(400)
+"""Seconds; a comparison starts the backend eight times, and the machine may be slow and busy."""
+
+LONG = 350.0
+"""Seconds that a whole comparison may take."""
+
 PIDFILE_WEB = f"""
     import os
     from pathlib import Path
@@ -111,7 +117,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project
     project = declared(Project(tmp_path_factory.mktemp("compared")))
     done = project.run(
         "compare", "--runs", "3", "--settle", "0.2", "--load", "python load.py", "-o", "json",
-        "--gate=processes=0.7,memory=0.95", "--html", "page.html", patience=110,
+        "--gate=processes=0.7,memory=0.95", "--html", "page.html", patience=LONG,
     )  # fmt: skip
     assert done.returncode == ExitCode.OK, done.stderr
     yield project, json.loads(done.stdout)
@@ -254,7 +260,7 @@ def test_a_gate_that_is_missed(project: Project, scratch: Path) -> None:
     project.write(jobs=AGENT).declare(
         '[components.one]\nrun = "jobs:run"\n[components.two]\nrun = "jobs:run"\n'
     )
-    done = project.run("compare", "--settle", "0", "--no-blast", "--gate=processes=0.1", patience=110)
+    done = project.run("compare", "--settle", "0", "--no-blast", "--gate=processes=0.1", patience=LONG)
     assert done.returncode == ExitCode.GATE_MISSED, done.stderr
     assert "blast radius" not in done.stdout
     assert re.search(r"processes +at most 10 % +50 % +missed", done.stdout), done.stdout
@@ -377,3 +383,66 @@ def test_nothing_is_left_of_an_interrupted_comparison(
     else:
         assert code == ExitCode.INTERRUPTED
         assert not list(scratch.iterdir())
+
+
+NOT_FOUND = """
+    async def app(scope, receive, send):
+        if scope["type"] == "lifespan":
+            while True:
+                message = await receive()
+                await send({"type": message["type"] + ".complete"})
+                if message["type"] == "lifespan.shutdown":
+                    return
+        status = 200 if scope["path"] == "/there" else 404
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+"""
+
+
+@pytest.mark.parametrize("request_", ["/", "api=/there"])
+def test_what_makes_figures_doubtful_is_noted(project: Project, request_: str) -> None:
+    """Answers that refuse and a load that fails are told, and the time of such a load is no figure."""
+    project.write(web=NOT_FOUND).declare(f'[components.api]\napp = "web:app"\nport = {free_port()}\n')
+    done = project.run(
+        "compare", "--runs", "1", "--modes", "single", "--no-blast", "--settle", "0", "-o", "json",
+        "--request", request_, "--load", "python -c 'raise SystemExit(3)'",
+    )  # fmt: skip
+    assert done.returncode == ExitCode.OK, done.stderr
+    document = json.loads(done.stdout)
+    refused = (
+        ["single: api answered GET / with 404; --request api=/PATH asks another"] if request_ == "/" else []
+    )
+    assert document["notes"] == [*refused, "single: the load ended with 3"]
+    keys = {one["key"] for one in document["figures"]}
+    assert "p50" in keys
+    assert not {"load", "load-cpu", "cpu"} & keys
+
+
+@pytest.mark.slow
+def test_a_critical_component_takes_everything_along(project: Project) -> None:
+    """When the death of one component stops the backend, that is found by killing it, and nobody is killed after it."""
+    project.write(jobs=AGENT).declare("""
+        [components.vital]
+        run = "jobs:run"
+        critical = true
+        restart = "never"
+
+        [components.other]
+        run = "jobs:run"
+    """)
+    done = project.run("compare", "--runs", "1", "--modes", "multi", "--settle", "0", "-o", "json")
+    assert done.returncode == ExitCode.OK, done.stderr
+    (blow,) = json.loads(done.stdout)["blast"]["multi"]
+    assert (blow["killed"], blow["noticed"], blow["launcher_ended"]) == (["vital"], ["other"], True)
+
+
+def test_a_backend_that_ends_meanwhile(project: Project, scratch: Path) -> None:
+    """When somebody stops the backend during the comparison, that is said, in which mode, and the logs are kept."""
+    project.write(jobs=AGENT).declare('[components.worker]\nrun = "jobs:run"\n')
+    done = project.run(
+        *("compare", "--runs", "1", "--modes", "single", "--no-blast", "--load", "python -m launcher down")
+    )
+    assert done.returncode == ExitCode.FAILED
+    assert "in mode single" in done.stderr
+    assert "the launcher ended with 0 while it was measured" in done.stderr
+    assert list(scratch.iterdir())
