@@ -1,86 +1,45 @@
-"""What a tree of processes costs, and how figures are summed up, printed and kept."""
+"""What a tree of processes costs at rest, and how figures are summed up, printed and kept."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
-import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from launcher.compare.figures import Spread
+from launcher.compare.measure import clock, cpu_seconds, memory, spent, tree
+
+__all__ = [
+    "RESULTS",
+    "Spread",
+    "cpu_seconds",
+    "idle_cpu",
+    "machine",
+    "memory",
+    "save",
+    "table",
+    "tree",
+    "until",
+]
+
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 """Where each benchmark leaves its figures."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """The median of several runs, with the lowest and the highest."""
-
-    median: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
-        """Sum up the values of several runs."""
-        return cls(statistics.median(values), min(values), max(values))
-
-    def overlaps(self, other: Spread) -> bool:
-        """Whether a run of one could have been a run of the other, so that the two cannot be ranked."""
-        return self.low <= other.high and other.low <= self.high
-
-
-def tree(pids: Iterable[int]) -> list[psutil.Process]:
-    """Processes and all their descendants."""
-    found: dict[int, psutil.Process] = {}
-    for pid in pids:
-        with suppress(psutil.NoSuchProcess):
-            root = psutil.Process(pid)
-            found |= {process.pid: process for process in (root, *root.children(recursive=True))}
-    return list(found.values())
-
-
-def memory(processes: Iterable[psutil.Process]) -> float:
-    """Proportional set size of all processes together, in MiB.
-
-    Resident size would count a shared page once for each process that has it; here it counts once in all (proc(5), `smaps_rollup`).
-    """
-    total = 0
-    for process in processes:
-        with suppress(OSError):
-            for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    total += int(line.split()[1])
-    return total / 1024
-
-
-def cpu_seconds(processes: Iterable[psutil.Process]) -> float:
-    """Time that all threads of the processes have spent on a core so far.
-
-    From `schedstat`, in nanoseconds (proc(5)): the usual counters are too coarse for a backend that does nothing.
-    """
-    total = 0
-    for process in processes:
-        for thread in Path(f"/proc/{process.pid}/task").glob("*/schedstat"):
-            with suppress(OSError):
-                total += int(thread.read_text().split()[0])
-    return total / 1e9
-
-
 def idle_cpu(pids: Sequence[int], seconds: float) -> float:
     """Share of one core, in percent, that the trees use while nobody asks anything of them."""
-    before = cpu_seconds(tree(pids))
+    before = clock(tree(pids))
     started = time.monotonic()
     time.sleep(seconds)  # the measurement itself: nothing is to happen meanwhile
-    used = cpu_seconds(tree(pids)) - before
+    used = spent(before, clock(tree(pids)))
     return 100 * used / (time.monotonic() - started)
 
 

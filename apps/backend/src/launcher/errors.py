@@ -30,6 +30,8 @@ class ExitCode(IntEnum):
     """``up``: a launcher is already running for this project."""
     TIMEOUT = 6
     """A state was not reached within the time given."""
+    GATE_MISSED = 7
+    """``compare``: a gate was missed, or the figures were too noisy to show that it is met."""
     ESCALATED = 70
     """A critical component failed for good and the backend was stopped (``EX_SOFTWARE``: a service manager should act)."""
     KILLED = 75

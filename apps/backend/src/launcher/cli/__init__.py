@@ -38,10 +38,13 @@ COMMANDS = {
         "config", "show the declaration after all layers were merged, and where each value came from"
     ),
     "run": Command("run", "run components alone in this process: for containers and debuggers"),
+    "compare": Command(
+        "compare", "measure this backend in each mode: memory, CPU, times, and who notices a crash"
+    ),
     "init": Command("init", "write a first launcher.toml for this repository"),
 }
 
-LASTING = frozenset({"up", "run", "logs", "wait"})
+LASTING = frozenset({"up", "run", "logs", "wait", "compare"})
 """Commands that may go on for as long as somebody lets them."""
 
 ALIASES = {"ps": "status", "ls": "status"}

@@ -19,6 +19,7 @@ exit codes:
   4    no launcher is running for this project
   5    up: a launcher is already running for this project
   6    a state was not reached within the time given
+  7    compare: a gate was not met
   70   a critical component failed for good and the backend was stopped
   75   the backend was stopped, but something had to be killed
   130  interrupted; for up: a second Ctrl-C killed what was still stopping

@@ -51,6 +51,7 @@ def test_exit_codes_are_part_of_the_interface() -> None:
         "NOT_RUNNING": 4,
         "ALREADY_RUNNING": 5,
         "TIMEOUT": 6,
+        "GATE_MISSED": 7,
         "ESCALATED": 70,
         "KILLED": 75,
         "INTERRUPTED": 130,
