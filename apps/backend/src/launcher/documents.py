@@ -56,6 +56,7 @@ class ComponentDocument(TypedDict):
     placement: str
     pid: int | None
     url: str | None
+    held: bool
     restarts: int
     reason: str
     waits_for: list[WaitDocument]
@@ -152,6 +153,7 @@ def component_document(view: View, name: str) -> ComponentDocument:
         "placement": "process" if spec.kind is Kind.COMMAND else view.plan.placement[name],
         "pid": state.pid,
         "url": address(spec) or None,
+        "held": view.held(name),
         "restarts": state.total_restarts,
         "reason": redacted(state.reason),
         "waits_for": [{"name": wait.name, "what": redacted(wait.what)} for wait in view.waits_for(name)],

@@ -1,8 +1,10 @@
-"""Two requests to the Linux kernel that Python has no name for. Elsewhere they do nothing, and say so."""
+"""Requests to the Linux kernel that Python has no name for. Elsewhere they do nothing, and say so."""
 
 from __future__ import annotations
 
 import ctypes
+import fcntl
+import os
 import signal
 import sys
 
@@ -22,6 +24,12 @@ def die_with_parent(number: signal.Signals) -> bool:
     A parent that is gone already is not noticed: look at ``os.getppid()`` afterwards.
     """
     return _prctl(_PR_SET_PDEATHSIG, number)
+
+
+def signal_when_readable(descriptor: int) -> None:
+    """Have this process get ``SIGIO`` whenever something arrives at a socket, so that one wait for signals sees that, too."""
+    fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def _prctl(option: int, argument: int) -> bool:

@@ -1,0 +1,48 @@
+"""Tells a service manager how the backend stands, each thing once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from launcher.core.announce import announced
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from launcher.core.view import View
+
+
+class Announcer:
+    """Follows the supervisor; to be used on its loop.
+
+    Args:
+        tell: takes lines of ``sd_notify(3)``.
+        watchdog: seconds within which a sign of life is wanted, 0 for never. It is given twice as often, and says that the supervisor's loop
+            turns; whether components live is the supervisor's own business.
+    """
+
+    def __init__(self, tell: Callable[[str], None], watchdog: float = 0.0) -> None:
+        self._tell = tell
+        self._pause = watchdog / 2
+        self._told: tuple[str, ...] = ()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def follow(self, view: View) -> None:
+        """Tell what is new."""
+        lines = announced(view.fleet)
+        new = [line for line in lines if line not in self._told]
+        self._told = lines
+        if new:
+            self._tell("\n".join(new))
+        if self._pause and self._timer is None:
+            self._give_sign()
+
+    def close(self) -> None:
+        """Give no more signs of life."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _give_sign(self) -> None:
+        self._tell("WATCHDOG=1")
+        self._timer = asyncio.get_running_loop().call_later(self._pause, self._give_sign)
