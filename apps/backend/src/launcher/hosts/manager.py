@@ -7,9 +7,8 @@ environment variables that are meant for one process, so they are taken out of t
 from __future__ import annotations
 
 import os
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.errors import BindFailed
@@ -36,7 +35,6 @@ class Handed(NamedTuple):
     name: str = ""
 
 
-@dataclass(slots=True)
 class Manager:
     """What the service manager has given, and the way back to it; by default there is none.
 
@@ -46,10 +44,11 @@ class Manager:
         watchdog: seconds within which it wants a sign of life, again and again; 0 when it does not.
     """
 
-    sockets: tuple[Handed, ...] = ()
-    address: str = ""
-    watchdog: float = 0.0
-    _end: socket.socket | None = None
+    def __init__(self, sockets: Sequence[Handed] = (), address: str = "", watchdog: float = 0.0) -> None:
+        self.sockets = sockets
+        self.address = address
+        self.watchdog = watchdog
+        self._end: socket.socket | None = None
 
     def tell(self, message: str) -> None:
         """Send lines of ``NAME=VALUE``; never waits, and whom nobody listens to is no error."""
