@@ -251,7 +251,7 @@ def component(
 def _inherits(draft: Draft, values: Values, bind: Bind | None, problems: list[Problem]) -> bool:
     given = draft.given("inherit_socket")
     inherits = values.flag("inherit_socket")
-    if given is not None and inherits and bind is None:
+    if given is not None and inherits and bind is None and draft.kind is Kind.COMMAND:
         problems.append(
             Problem(given.where, f"{draft.name} has no port whose socket it could inherit", "give it a port")
         )

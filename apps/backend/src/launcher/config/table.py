@@ -181,7 +181,7 @@ SETTINGS = (
     Field(
         "port",
         PORT,
-        "Port that is bound for it; for a command: the port that it binds itself.",
+        "Port that is bound for it; for a command without `inherit_socket`: the port that it binds itself.",
         default_doc="8000 for the first ASGI component, none for others",
         constraint="one component per port",
         example="8000",

@@ -277,7 +277,7 @@ def test_sockets_come_from_the_service_manager(backend: Project, mode: str) -> N
         with socket.create_connection(api.getsockname(), timeout=PATIENCE) as early:
             early.sendall(b"GET / HTTP/1.0\r\n\r\n")
             launcher = handed(backend, [api, shop], "api:shop", "--mode", mode)
-            assert everything(early).endswith(b"hello")
+            assert b"hello" in everything(early)
         backend.wait("shop")
         assert [backend.component(name)["url"] for name in ("api", "shop")] == urls
         assert [fetch(url)[0] for url in urls] == [200, 200]
@@ -286,7 +286,7 @@ def test_sockets_come_from_the_service_manager(backend: Project, mode: str) -> N
         with socket.create_connection(api.getsockname(), timeout=PATIENCE) as late:
             late.sendall(b"GET / HTTP/1.0\r\n\r\n")
             again = handed(backend, [api, shop], "api:shop", "--mode", mode)
-            assert everything(late).endswith(b"hello")
+            assert b"hello" in everything(late)
         again.signal(signal.SIGTERM)
         assert again.finished()[0] == 0
 
