@@ -96,6 +96,11 @@ async def write_until_refused(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.005)
 
 
+def no_descriptors(_listener: socket.socket) -> tuple[socket.socket, Any]:
+    """Accept as in a process that has no file descriptor left."""
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
 class _Bytes:
     """A socket as http.client wants one."""
 
@@ -202,6 +207,30 @@ async def test_without_descriptors_it_tries_again(monkeypatch: pytest.MonkeyPatc
             assert (await ask(held.address, GET)).startswith(b"HTTP/1.1 503 ")
             await door.close()
     assert len(tries) >= 2
+
+
+async def test_what_is_due_is_forgotten_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A time that was set, or a rest after a failed accept, ends when the component serves again or the launcher ends."""
+    async with backend(seconds=60.0) as held:
+        held.tell(*UP, *DOWN)
+        timer = held.holder._timer
+        assert timer is not None
+        held.tell(StartAllRequested(), Launched("api", 2, 2), Started("api", 2))
+        assert timer.cancelled()
+        held.tell(StopRequested("api"))
+        timer = held.holder._timer
+        assert timer is not None
+        await held.holder.close()
+        assert timer.cancelled()
+    monkeypatch.setattr(socket.socket, "accept", no_descriptors)
+    async with backend() as held:
+        held.tell(*UP, *DOWN)
+        door = held.holder._doors["api"]
+        door._accept(held.listener)
+        pause = door._pause
+        assert pause is not None
+        held.tell(StartAllRequested(), Launched("api", 2, 2), Started("api", 2))
+        assert pause.cancelled()
 
 
 # ---- to whom -------------------------------------------------------------------------------------------------------------------------
