@@ -153,7 +153,8 @@ class _Life:
         for number in numbers:
             # As systemd hands them over; whoever had them before may have changed that, and it is a property of the socket.
             os.set_blocking(number, True)
-        between = (sys.executable, "-I", "-S", _EXEC_WITH_SOCKETS, ",".join(map(str, numbers)))
+        listed = ",".join(map(str, numbers))
+        between = (sys.executable, "-I", "-S", _EXEC_WITH_SOCKETS, listed, environment.get("LC_CTYPE", ""))
         return Program((*between, *self._spec.command), environment, directory, numbers)
 
     def _on_line(self, descriptor: int, line: str) -> None:

@@ -98,6 +98,24 @@ def test_what_the_program_gets(project: Project, count: int) -> None:
         }
 
 
+@pytest.mark.parametrize("locale", ["C", "", None])
+def test_its_environment_is_not_touched(
+    project: Project, monkeypatch: pytest.MonkeyPatch, locale: str | None
+) -> None:
+    """The interpreter in between leaves no trace, not even the locale that it would choose for itself."""
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    own = {} if locale is None else {"LC_CTYPE": locale}
+    argv = ("sh", "-c", "env | grep -e ^LC_ -e ^PYTHON -e ^__ | sort; echo end")
+    with listening("shop") as sockets:
+        seen: list[list[str]] = []
+        for given in ((), sockets["shop"]):
+            spec = replace(ComponentSpec("shop", Kind.COMMAND, command=argv), environment=own)
+            lines = drive(project, spec, given, lambda driver: driver.to_the_end("shop")).lines
+            seen.append([line.message for line in lines if line.message != "LC_CTYPE="])
+    assert seen[0] == seen[1]
+
+
 def test_a_restart_loses_no_connection(project: Project) -> None:
     """Who connects while no program runs is answered by the next one."""
     with listening("shop") as sockets:
@@ -171,7 +189,7 @@ for number, pipe in zip(numbers, pipes):
     os.dup2(pipe, number)
     os.close(pipe)
 read = "import os; print([os.read(3 + n, 9).decode() for n in range(%d)], sorted(os.listdir('/proc/self/fd'))[:-1])" % len(numbers)
-os.execv(sys.executable, [sys.executable, "-I", "-S", {exec_with_sockets.__file__!r}, {order!r}, sys.executable, "-c", read])
+os.execv(sys.executable, [sys.executable, "-I", "-S", {exec_with_sockets.__file__!r}, {order!r}, "", sys.executable, "-c", read])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     count = len(order.split(","))
