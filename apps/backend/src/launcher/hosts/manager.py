@@ -23,6 +23,10 @@ LONGEST = 4096
 """Bytes of one notification; the launcher's own are far shorter."""
 
 
+PATIENCE = 2.0
+"""Seconds that a message may wait for the manager to read earlier ones, where nothing else waits for us."""
+
+
 class Handed(NamedTuple):
     """One listening socket that was handed over.
 
@@ -50,17 +54,26 @@ class Manager:
         self.watchdog = watchdog
         self._end: socket.socket | None = None
 
-    def tell(self, message: str) -> None:
-        """Send lines of ``NAME=VALUE``; never waits, and whom nobody listens to is no error."""
+    def tell(self, message: str) -> bool:
+        """Send lines of ``NAME=VALUE`` without waiting; return false when it has to be tried again, since earlier ones were not read yet.
+
+        That nobody listens is no error.
+        """
         if self.address:
-            with suppress(OSError):
+            try:
                 self._send(message.encode())
+            except BlockingIOError:
+                return False
+            except OSError:
+                return True
+        return True
 
     def relay(self) -> tuple[socket.socket, socket.socket]:
         """Return two ends between the process that the manager knows and its child; what goes in at the second comes out at the first."""
         import socket
 
-        return socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        # Unlike datagrams, which may be ten at a time (net.unix.max_dgram_qlen), these are limited by their size alone.
+        return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
     def tell_through(self, end: socket.socket) -> None:
         """From now on send to the parent process, which passes it on: the manager listens to that process only."""
@@ -72,17 +85,18 @@ class Manager:
 
         with suppress(OSError):
             while data := end.recv(LONGEST, socket.MSG_DONTWAIT):
-                self.tell(data.decode(errors="replace"))
+                with suppress(OSError):
+                    self._send(data, PATIENCE)
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, data: bytes, patience: float = 0.0) -> None:
         import socket
 
         if self._end is not None:
             self._end.send(data, socket.MSG_DONTWAIT)
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            path = f"\0{self.address[1:]}" if self.address.startswith("@") else self.address
-            sender.sendto(data, socket.MSG_DONTWAIT, path)
+            sender.settimeout(patience)
+            sender.sendto(data, f"\0{self.address[1:]}" if self.address.startswith("@") else self.address)
 
 
 def from_environment(environ: MutableMapping[str, str] = os.environ) -> Manager:

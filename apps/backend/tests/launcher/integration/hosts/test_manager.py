@@ -107,18 +107,34 @@ def test_a_guard_with_a_manager_still_passes_signals_on(tmp_path: Path) -> None:
             assert told == ["STATUS=one", "READY=1\nSTATUS=two", "STATUS=term", "STOPPING=1"]
 
 
+def test_nothing_of_a_burst_is_lost(tmp_path: Path) -> None:
+    """A hundred messages at once, more than a queue of datagrams may hold, arrive in order: the last of them may be READY=1."""
+    code = GUARDED.replace("sys.stdin.read()", "[manager.tell(f'STATUS={number}') for number in range(100)]")
+    address = str(tmp_path / "notify")
+    with listener_for_messages(address) as end:
+        guard = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(code)],
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "NOTIFY_SOCKET": address},
+        )
+        with guard:
+            told = [received(end)[1] for _ in range(103)]
+            assert guard.wait(DEADLINE) == 7
+    assert told[2:] == [*(f"STATUS={number}" for number in range(100)), "STOPPING=1"]
+
+
 def test_nobody_to_tell() -> None:
     """Without a manager, or with one that is gone, telling is no error and takes no time."""
-    Manager().tell("READY=1")
-    Manager(address="/no/such/socket").tell("READY=1")
+    assert Manager().tell("READY=1")
+    assert Manager(address="/no/such/socket").tell("READY=1")
 
 
 def test_a_manager_that_does_not_listen_is_not_waited_for(tmp_path: Path) -> None:
     """A full queue drops messages instead of blocking the supervisor."""
     address = str(tmp_path / "notify")
     with listener_for_messages(address) as end:
-        for _ in range(2000):
-            Manager(address=address).tell("STATUS=again")
+        taken = [Manager(address=address).tell("STATUS=again") for _ in range(2000)]
+        assert (taken[0], taken[-1]) == (True, False)
         assert received(end) == (os.getpid(), "STATUS=again")
 
 
