@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from launcher.hosts.command import CommandHost
 from launcher.hosts.discover import discover_agents
 from launcher.hosts.inline import InlineHost
 from launcher.hosts.link import Beginning, forked_early
+from launcher.hosts.manager import Manager
 from launcher.hosts.memory import remembered
 from launcher.hosts.process import ProcessHost
 from launcher.hosts.warm import Warm
@@ -33,7 +34,9 @@ from launcher.observe.console import Console
 from launcher.observe.logs import LogStore
 from launcher.observe.surroundings import surroundings
 from launcher.probes.runner import Probes
+from launcher.supervisor.announce import Announcer
 from launcher.supervisor.control import Control
+from launcher.supervisor.hold import Holder
 from launcher.supervisor.journal import Entry, Journal
 from launcher.supervisor.rundir import held
 from launcher.supervisor.sockets import Listening, bind_all
@@ -65,11 +68,13 @@ class UpOptions:
         request: where the declaration comes from.
         color: whether the console may use colour and redraw its last line.
         quiet: whether the console leaves out log lines.
+        manager: the service manager that has started us, if one has.
     """
 
     request: Request
     color: bool = False
     quiet: bool = False
+    manager: Manager = field(default_factory=Manager)
 
 
 def up(options: UpOptions) -> int:
@@ -122,10 +127,12 @@ def _run(
     _activate()
     logs = LogStore(Path(plan.spec.log_dir), on_trouble=_warn)
     try:
-        listening = bind_all(plan)
+        listening = bind_all(plan, options.manager.sockets)
         try:
             console = Console(listening.plan, color=options.color, quiet=options.quiet, notes=notes)
-            return _Backend(listening, logs, console, controlled=controlled, early=early).run()
+            return _Backend(
+                listening, logs, console, options.manager, controlled=controlled, early=early
+            ).run()
         finally:
             listening.close()
     finally:
@@ -150,6 +157,7 @@ class _Backend:
         listening: Listening,
         logs: LogStore,
         console: Console,
+        manager: Manager,
         *,
         controlled: bool,
         early: Beginning | None = None,
@@ -158,6 +166,7 @@ class _Backend:
         self.listening = listening
         self.logs = logs
         self.console = console
+        self.manager = manager
         self.controlled = controlled
         self.early = early
         self.code: int = ExitCode.FAILED
@@ -214,10 +223,17 @@ class _Backend:
         if self.controlled:
             await control.start()
         ticker = asyncio.get_running_loop().create_task(self._tick())
+        holder = Holder(self.listening.sockets, self._line)
+        self.supervisor.follow(holder.follow)
+        announcer = Announcer(self.manager.tell, self.manager.watchdog)
+        if self.manager.address:
+            self.supervisor.follow(announcer.follow)
         try:
             self.code = await self.supervisor.run()
         finally:
             ticker.cancel()
+            announcer.close()
+            await holder.close()
             self.console.finished(self.supervisor.view(), self.supervisor.finish)
             await control.close()
             await self._close_hosts()
@@ -237,7 +253,7 @@ class _Backend:
         hosts = self.plan.forked()
         warm = Warm(spec, hosts, remembered(spec.run_dir), self._line, self.early) if hosts else None
         process = ProcessHost(spec, self.listening.sockets, submit, self._line, warm)
-        command = CommandHost(spec, submit, self._line)
+        command = CommandHost(spec, submit, self._line, self.listening.sockets)
         self.hosts = [process, command]
 
         def host_of(name: str) -> Host:

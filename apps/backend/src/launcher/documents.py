@@ -57,6 +57,7 @@ class ComponentDocument(TypedDict):
     start: str
     pid: int | None
     url: str | None
+    held: bool
     restarts: int
     reason: str
     waits_for: list[WaitDocument]
@@ -154,6 +155,7 @@ def component_document(view: View, name: str) -> ComponentDocument:
         "start": state.start,
         "pid": state.pid,
         "url": address(spec) or None,
+        "held": view.held(name),
         "restarts": state.total_restarts,
         "reason": redacted(state.reason),
         "waits_for": [{"name": wait.name, "what": redacted(wait.what)} for wait in view.waits_for(name)],

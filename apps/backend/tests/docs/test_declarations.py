@@ -87,6 +87,10 @@ QUOTED = {
         '[components.a]\nrun = "j:run"\ndirectory = "x"\n[components.b]\nrun = "j:run"\ndirectory = "y"'
     ),
     'has the unknown scheme "mysql"': f'[dependencies.db]\nurl = "mysql://x"\n[components.api]\n{APP}',
+    "shop has no port whose socket it could inherit": '[components.shop]\ncommand = "shop"\ninherit_socket = true',
+    "a connection to 127.0.0.1:8003 always succeeds, since the launcher holds that port": (
+        '[components.shop]\ncommand = "shop"\nport = 8003\ninherit_socket = true\nready = "tcp://127.0.0.1:8003"'
+    ),
     "groups cannot be run by this version": f'[launcher]\nmode = "groups"\n[components.api]\n{APP}',
 }
 

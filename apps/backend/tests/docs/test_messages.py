@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ import pytest
 from launcher.config.load import Request, load
 from launcher.core.plan import build
 from launcher.errors import LauncherError
+from launcher.hosts.manager import Handed
 from launcher.model.events import (
     DependencyChecked,
     DependencyDeadline,
@@ -100,6 +102,23 @@ def test_a_taken_port(tmp_path: Path) -> None:
         holder.stdin.close()
     told = raised.value.message.partition(" (")[0].replace(port, "8000").replace(str(holder.pid), "4121")
     assert quoted(f"{told} (uvicorn)")
+
+
+def test_what_a_service_manager_hands_over(tmp_path: Path) -> None:
+    """A socket for no component, and one that is announced and not there, are told as the page says, but for the numbers."""
+    plan = build(load(Request(tmp_path, pairs=("api=web:app@8000",), environ={})).spec)
+    listener = socket.create_server(("127.0.0.1", 0))
+    port, number = listener.getsockname()[1], listener.detach()
+    with pytest.raises(LauncherError) as raised:
+        bind_all(plan, [Handed(number, "backend.socket")])
+    told = raised.value.message.partition(": ")[0].replace(f"socket {number}", "socket 3")
+    assert quoted(told.replace(str(port), "9000"))
+    code = (
+        "import os; from launcher.hosts.manager import from_environment as take; os.closerange(3, 9); "
+        "take({'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': '1'})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert quoted(done.stderr.strip().rpartition("\n")[2].partition(": ")[2])
 
 
 def test_a_port_that_needs_a_privilege() -> None:

@@ -31,6 +31,9 @@ def run(args: argparse.Namespace) -> int:
     # The names decide what is run; the declaration as a whole is loaded, so that they are found in it.
     args.what = [word for word in args.what if "=" in word]
     from launcher import bootstrap
+    from launcher.hosts.manager import from_environment
 
-    options = bootstrap.UpOptions(request_from(args), color=use_color(args, sys.stderr), quiet=args.quiet)
+    options = bootstrap.UpOptions(
+        request_from(args), color=use_color(args, sys.stderr), quiet=args.quiet, manager=from_environment()
+    )
     return bootstrap.run(options, names)

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from launcher.cli.parser import add_mode, add_project, add_selection, add_timeout, request_from, use_color
+from launcher.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -38,7 +39,15 @@ def configure(parser: argparse.ArgumentParser, _verb: str) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Start the backend and return its exit code when it has ended; in the background, when its start is over."""
+    from launcher.hosts.manager import from_environment
+
+    manager = from_environment()
     if args.detach and not args.attached:
+        if manager.sockets:
+            raise UsageError(
+                "a start in the background cannot use the sockets of the service manager",
+                hint="leave out --detach: a service manager watches the process that it has started",
+            )
         from launcher.cli.detach import start_in_background
 
         return start_in_background(args)
@@ -51,10 +60,12 @@ def run(args: argparse.Namespace) -> int:
         from launcher import bootstrap
 
         gc.enable()
-        options = bootstrap.UpOptions(up_request(args), color=use_color(args, sys.stderr), quiet=args.quiet)
+        options = bootstrap.UpOptions(
+            up_request(args), color=use_color(args, sys.stderr), quiet=args.quiet, manager=manager
+        )
         return bootstrap.up(options)
 
-    return guarded(backend)
+    return guarded(backend, manager)
 
 
 def up_request(args: argparse.Namespace) -> Request:

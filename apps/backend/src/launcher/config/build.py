@@ -231,6 +231,7 @@ def component(
         command=command,
         oneshot=oneshot,
         bind=bind,
+        inherit_socket=_inherits(draft, values, bind, problems),
         depends_on=depends_on,
         ready=_ready(draft, values, bind, problems),
         restart=_restart(draft, values, problems),
@@ -246,6 +247,16 @@ def component(
         root_path=values.text("root_path"),
         warm=values.flag("warm"),
     )
+
+
+def _inherits(draft: Draft, values: Values, bind: Bind | None, problems: list[Problem]) -> bool:
+    given = draft.given("inherit_socket")
+    inherits = values.flag("inherit_socket")
+    if given is not None and inherits and bind is None and draft.kind is Kind.COMMAND:
+        problems.append(
+            Problem(given.where, f"{draft.name} has no port whose socket it could inherit", "give it a port")
+        )
+    return inherits
 
 
 def _restart(draft: Draft, values: Values, problems: list[Problem]) -> Restart:
@@ -286,7 +297,9 @@ def _restart(draft: Draft, values: Values, problems: list[Problem]) -> Restart:
 def _ready(draft: Draft, values: Values, bind: Bind | None, problems: list[Problem]) -> Probe | None:
     given = draft.given("ready")
     if given is None:
-        return _default_ready(draft.kind, values.flag("oneshot"), bind)
+        # A connection to a port that the launcher holds always succeeds, so it says nothing.
+        asked = None if values.flag("inherit_socket") else bind
+        return _default_ready(draft.kind, values.flag("oneshot"), asked)
     probe = given.value
     if not isinstance(probe, Probe):
         return None
@@ -302,6 +315,16 @@ def _ready(draft: Draft, values: Values, bind: Bind | None, problems: list[Probl
         hint = f'write the whole URL: "http://127.0.0.1:PORT{probe.target}"'
         hint = f"give it a port, or {hint}" if draft.kind is Kind.COMMAND else hint
         problems.append(Problem(given.where, f"asks for {probe.target}, but {draft.name} has no port", hint))
+    elif (
+        probe.kind is ProbeKind.TCP and values.flag("inherit_socket") and bind and probe.target == bind.target
+    ):
+        problems.append(
+            Problem(
+                given.where,
+                f"a connection to {probe.target} always succeeds, since the launcher holds that port",
+                'ask for a path of it, such as "/health", or write "notify"',
+            )
+        )
     elif probe.kind in {ProbeKind.NOTIFY, ProbeKind.ALIVE} and draft.kind is not Kind.COMMAND:
         problems.append(
             Problem(
@@ -318,7 +341,7 @@ def _default_ready(kind: Kind, oneshot: bool, bind: Bind | None) -> Probe | None
         return None
     if bind is None:
         return Probe(ProbeKind.ALIVE, seconds=0.5)
-    return Probe(ProbeKind.TCP, bind.url.removeprefix("http://"))
+    return Probe(ProbeKind.TCP, bind.target)
 
 
 def dependencies(document: Document, problems: list[Problem]) -> dict[str, DependencySpec]:

@@ -268,6 +268,7 @@ def _spec(
         environment=variables,
         run_dir=str(paths.run_dir),
         log_dir=str(paths.log_dir),
+        hold=values.number("hold"),
         stop_timeout=values.number("stop_timeout"),
         keep_going=values.flag("keep_going"),
         log_level=values.text("log_level"),

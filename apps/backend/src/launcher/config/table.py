@@ -6,7 +6,6 @@ from launcher.config.fields import (
     ADDRESS,
     ANY_TEXT,
     COMMAND,
-    COUNT,
     FLAG,
     IN_PYTHON,
     INTERVAL,
@@ -16,7 +15,6 @@ from launcher.config.fields import (
     MODE,
     ONE_OR_MORE,
     PATH,
-    POLICY,
     PORT,
     READY,
     SECONDS,
@@ -31,6 +29,7 @@ from launcher.config.fields import (
     section,
     variables,
 )
+from launcher.config.table_restart import RESTART
 from launcher.model.spec import Kind
 
 _ASGI = frozenset({Kind.ASGI})
@@ -74,6 +73,14 @@ LAUNCHER = section(
         example='"1m"',
     ),
     Field(
+        "hold",
+        SECONDS,
+        "How long clients of a component that nobody serves wait in the listen queue, before the launcher answers them with 503.",
+        default="5s",
+        constraint='`0` answers at once, a long time such as `"24h"` never',
+        example='"30s"',
+    ),
+    Field(
         "keep_going",
         FLAG,
         "A component that fails to start does not stop the others.",
@@ -103,52 +110,6 @@ LAUNCHER = section(
         constraint="must exist when given; `[]` for none",
         example='[".env", ".env.local"]',
     ),
-)
-
-RESTART = section(
-    "When and how fast an ended component is started again. A plain text is the policy.",
-    Field(
-        "policy",
-        POLICY,
-        "Which ends lead to a restart.",
-        default="always",
-        default_doc="`always`; `never` for one-shots",
-        constraint="a one-shot is never restarted `always`",
-        example='"on-failure"',
-    ),
-    Field(
-        "delay",
-        SECONDS,
-        "First delay; doubled with each consecutive failure.",
-        default="200ms",
-        example='"1s"',
-    ),
-    Field(
-        "max_delay", SECONDS, "Longest delay.", default="30s", constraint="at least `delay`", example='"1m"'
-    ),
-    Field(
-        "immediate_after",
-        SECONDS,
-        "A component that was ready for this long is first restarted without delay.",
-        default="10s",
-        example='"5s"',
-    ),
-    Field(
-        "reset_after",
-        SECONDS,
-        "Being ready for this long forgets earlier failures.",
-        default="1m",
-        example='"5m"',
-    ),
-    Field(
-        "max_restarts",
-        COUNT,
-        "More restarts than this within `window` are given up.",
-        default=5,
-        example="10",
-    ),
-    Field("window", SOME_SECONDS, "Length of the restart window.", default="1m", example='"5m"'),
-    shorthand="policy",
 )
 
 TARGETS = (
@@ -220,11 +181,20 @@ SETTINGS = (
     Field(
         "port",
         PORT,
-        "Port that is bound for it; for a command: the port that it binds itself.",
+        "Port that is bound for it; for a command without `inherit_socket`: the port that it binds itself.",
         default_doc="8000 for the first ASGI component, none for others",
         constraint="one component per port",
         example="8000",
         kinds=_BINDS,
+    ),
+    Field(
+        "inherit_socket",
+        FLAG,
+        "`port` is bound by the launcher, and the program gets the listening socket as file descriptor 3 (`LISTEN_FDS`).",
+        default=False,
+        constraint="needs a `port`",
+        example="true",
+        kinds=_COMMAND,
     ),
     Field(
         "address", ADDRESS, "Address to listen on.", default="127.0.0.1", example='"0.0.0.0"', kinds=_BINDS

@@ -121,6 +121,7 @@ def _launch(spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, 
         state,
         phase=Phase.STARTING,
         incarnation=incarnation,
+        started_at=None,
         ready_at=None,
         kills=0,
         reason="",
@@ -144,6 +145,7 @@ def _note_process(_spec: ComponentSpec, state: ComponentState, event: ComponentE
 
 def _come_up(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now: float) -> Result:
     """The component says that it has started; a probe may have to confirm it, and a one-shot is not done before it ends."""
+    state = replace(state, started_at=now)
     if spec.oneshot:
         return state, (CancelTimer(Timer.START, state.name),)
     if spec.ready is not None:

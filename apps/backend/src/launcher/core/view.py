@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from launcher.core import fleet as fleets
+from launcher.core.hold import held
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from launcher.core.fleet import Wait
     from launcher.core.plan import Plan
     from launcher.model.state import FleetState
@@ -22,6 +25,7 @@ class View:
         wall: seconds since the epoch at the same moment.
         started_at: seconds since the epoch when the launcher started.
         pid: process of the launcher.
+        unserved: the components whose port nobody serves, and since when.
     """
 
     plan: Plan
@@ -31,10 +35,15 @@ class View:
     started_at: float
     pid: int
     version: str
+    unserved: Mapping[str, float] = field(default_factory=dict)
 
     def waits_for(self, name: str) -> tuple[Wait, ...]:
         """What the component still needs before it can start."""
         return fleets.waits_for(self.plan, self.fleet, name)
+
+    def held(self, name: str) -> bool:
+        """Whether the launcher answers the clients of the component with 503, because nobody serves it."""
+        return name in held(self.plan, self.fleet, self.unserved, self.now).names
 
     def stopping(self) -> tuple[str, ...]:
         """The components that are still being waited for while the backend stops, or that are stopping now."""

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
+import socket
+import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from launcher.components.identity import Identity
 from launcher.hosts.base import Log, Report
 from launcher.hosts.ends import of_status
 from launcher.hosts.lives import Lives
-from launcher.hosts.notify import NotifySocket
+from launcher.hosts.notify import NotifySocket, Said
 from launcher.hosts.program import failure, refusal
 from launcher.hosts.spawn import Child, Program, environment_for, start
-from launcher.model.events import BecameReady, Exited, Launched, Started
+from launcher.model.events import BecameReady, BecameUnready, Exited, Launched, Started
 from launcher.model.logs import LogLine, Stream
 from launcher.model.spec import ComponentSpec, LauncherSpec, ProbeKind
 from launcher.model.state import Exit
+
+_EXEC_WITH_SOCKETS = str(Path(__file__).with_name("exec_with_sockets.py"))
 
 
 class CommandHost(Lives):
@@ -25,17 +32,28 @@ class CommandHost(Lives):
 
     ``Started`` follows at once: a command does not say more by being there. Readiness by a line of output or by ``NOTIFY_SOCKET`` is seen here, all
     other probes ask from outside.
+
+    Args:
+        sockets: listening sockets by component, for those that inherit them.
     """
 
-    def __init__(self, spec: LauncherSpec, report: Report, log: Log) -> None:
+    def __init__(
+        self,
+        spec: LauncherSpec,
+        report: Report,
+        log: Log,
+        sockets: Mapping[str, Sequence[socket.socket]] | None = None,
+    ) -> None:
         super().__init__(report)
         self._spec = spec
         self._log = log
+        self._sockets = sockets or {}
 
     def launch(self, spec: ComponentSpec, incarnation: int) -> None:
         """Start a command."""
         identity = Identity(spec.name, incarnation)
-        life = _Life(self._spec, spec, incarnation, self._report, self._log)
+        sockets = self._sockets.get(spec.name, ())
+        life = _Life(self._spec, spec, incarnation, sockets, self._report, self._log)
         refused = life.start()
         if refused is not None:
             self._report(Exited(*identity, refused))
@@ -47,11 +65,18 @@ class _Life:
     """One run of a command."""
 
     def __init__(
-        self, launcher: LauncherSpec, spec: ComponentSpec, incarnation: int, report: Report, log: Log
+        self,
+        launcher: LauncherSpec,
+        spec: ComponentSpec,
+        incarnation: int,
+        sockets: Sequence[socket.socket],
+        report: Report,
+        log: Log,
     ) -> None:
         self._launcher = launcher
         self._spec = spec
         self._identity = Identity(spec.name, incarnation)
+        self._sockets = sockets
         self._report = report
         self._log = log
         self._notify: NotifySocket | None = None
@@ -74,9 +99,9 @@ class _Life:
             return refused
         try:
             if probe is not None and probe.kind is ProbeKind.NOTIFY:
-                self._notify = NotifySocket(self._launcher.run_dir, self._on_ready)
+                self._notify = NotifySocket(self._launcher.run_dir, self._on_said)
                 environment["NOTIFY_SOCKET"] = self._notify.address
-            self.child = Child(start(Program(self._spec.command, environment, directory)), self._on_line)
+            self.child = Child(start(self._program(environment, directory)), self._on_line)
         except OSError as error:
             self._close_notify()
             return failure(self._spec.command, directory, error)
@@ -116,7 +141,21 @@ class _Life:
         }
         if self._spec.bind is not None:
             own["PORT"] = str(self._spec.bind.port)
+        if self._sockets:
+            own["LISTEN_FDS"] = str(len(self._sockets))
+            own["LISTEN_FDNAMES"] = ":".join([self._spec.name] * len(self._sockets))
         return own
+
+    def _program(self, environment: Mapping[str, str], directory: str) -> Program:
+        if not self._sockets:
+            return Program(self._spec.command, environment, directory)
+        numbers = tuple(each.fileno() for each in self._sockets)
+        for number in numbers:
+            # As systemd hands them over; whoever had them before may have changed that, and it is a property of the socket.
+            os.set_blocking(number, True)
+        listed = ",".join(map(str, numbers))
+        between = (sys.executable, "-I", "-S", _EXEC_WITH_SOCKETS, listed, environment.get("LC_CTYPE", ""))
+        return Program((*between, *self._spec.command), environment, directory, numbers)
 
     def _on_line(self, descriptor: int, line: str) -> None:
         stream = Stream.STDOUT if descriptor == 1 else Stream.STDERR
@@ -128,6 +167,16 @@ class _Life:
         if not self._ready:
             self._ready = True
             self._report(BecameReady(*self._identity))
+
+    def _on_said(self, said: Said) -> None:
+        """Take what the command tells of itself; a status is the reason why it is not ready yet."""
+        if said.ready:
+            self._on_ready()
+        elif self._ready and said.away and not self._stopping:
+            self._ready = False
+            self._report(BecameUnready(*self._identity, said.status or said.away))
+        elif not self._ready and said.status:
+            self._report(BecameUnready(*self._identity, said.status))
 
     def _say(self, message: str) -> None:
         self._log(

@@ -11,8 +11,12 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from launcher.hosts.linux import adopt_orphans, die_with_parent
+from launcher.hosts.linux import adopt_orphans, die_with_parent, signal_when_readable
+
+if TYPE_CHECKING:
+    from launcher.hosts.manager import Manager
 
 FORWARDED = frozenset(
     {
@@ -34,19 +38,30 @@ _SI_KERNEL = 0x80
 """``si_code`` of a signal that the kernel sent, as for Ctrl-C at a terminal (sigaction(2))."""
 
 
-def guarded(main: Callable[[], int]) -> int:
+def guarded(main: Callable[[], int], manager: Manager | None = None) -> int:
     """Run ``main`` in a child process and return its exit code, 128 + n when signal n ended it.
 
     When the child is gone, every process that descends from it is killed. When the guard itself is killed, the child gets SIGTERM and stops in
     order. To be called before any thread or loop exists; outside of Linux ``main`` is simply called.
+
+    Args:
+        main: what to run.
+        manager: the service manager. It listens to the process that it has started, which is the guard; what the child tells it is passed on.
     """
     if not adopt_orphans():
         return main()
-    watched = FORWARDED | {signal.SIGCHLD}
+    watched = FORWARDED | {signal.SIGCHLD, signal.SIGIO}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     guard = os.getpid()
+    relay = None
+    if manager is not None and manager.address:
+        relay = manager.relay()
+        signal_when_readable(relay[0].fileno())
     child = os.fork()
     if child == 0:
+        if manager is not None and relay is not None:
+            relay[0].close()
+            manager.tell_through(relay[1])
         adopt_orphans()
         die_with_parent(signal.SIGTERM)
         if os.getppid() != guard:
@@ -57,7 +72,13 @@ def guarded(main: Callable[[], int]) -> int:
         finally:
             if os.getppid() != guard:
                 clear_descendants()  # the guard is gone, so nobody else will
-    status = _watch(child, watched)
+
+    def pass_on() -> None:
+        if manager is not None and relay is not None:
+            manager.pass_on(relay[0])
+
+    status = _watch(child, watched, pass_on)
+    pass_on()
     clear_descendants()
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
@@ -76,14 +97,16 @@ def _tell(number: signal.Signals) -> None:
         )
 
 
-def _watch(child: int, watched: frozenset[signal.Signals]) -> int:
-    """Pass signals on until the child has ended; return its status."""
+def _watch(child: int, watched: frozenset[signal.Signals], pass_on: Callable[[], None]) -> int:
+    """Pass signals on, and what the child tells the service manager, until the child has ended; return its status."""
     while True:
         info = signal.sigwaitinfo(watched)
         if info.si_signo == signal.SIGCHLD:
             status = _collect(child)
             if status is not None:
                 return status
+        elif info.si_signo == signal.SIGIO:
+            pass_on()
         elif (
             info.si_code != _SI_KERNEL or info.si_signo not in TYPED
         ):  # typed at a terminal: the child has it already

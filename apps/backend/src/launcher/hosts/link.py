@@ -45,17 +45,23 @@ def forked_early() -> Beginning | None:
     pid = os.fork()
     if pid == 0:
         os.setsid()
-        ours.close()
         nothing = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((nothing, 0), (out[1], 1), (err[1], 2)):
             os.dup2(source, target)
-        for descriptor in {nothing, *out, *err} - {0, 1, 2}:
-            os.close(descriptor)
+        _close_all_but(0, 1, 2, theirs.fileno())
         main(theirs, parent)
     theirs.close()
     os.close(out[1])
     os.close(err[1])
     return Beginning(Born(pid, (out[0], err[0]), lambda: collected(pid)), ours)
+
+
+def _close_all_but(*kept: int) -> None:
+    """Close what a copy of the launcher has open: sockets and locks that only the launcher is to hold."""
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208  # names only
+        if int(name) not in kept:
+            with suppress(OSError):  # the one that the directory is read through
+                os.close(int(name))
 
 
 def started(environment: dict[str, str], directory: str) -> Beginning:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
+import os
 import signal
 import sys
 
@@ -28,6 +30,12 @@ def die_with_parent(number: signal.Signals) -> bool:
 def name_process(name: str) -> bool:
     """Give this process another name in ``ps`` and ``top``, of at most 15 bytes; return whether that is so."""
     return _prctl(_PR_SET_NAME, ctypes.c_char_p(name.encode()[:15]))
+
+
+def signal_when_readable(descriptor: int) -> None:
+    """Have this process get ``SIGIO`` whenever something arrives at a socket, so that one wait for signals sees that, too."""
+    fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def _prctl(option: int, argument: ctypes.c_ulong | ctypes.c_char_p) -> bool:

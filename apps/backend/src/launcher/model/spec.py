@@ -88,6 +88,11 @@ class Bind:
         shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.address, self.address)  # noqa: S104 (compared, not bound)
         return f"http://{shown if ':' not in shown or shown.startswith('[') else f'[{shown}]'}:{self.port}"
 
+    @property
+    def target(self) -> str:
+        """The same address as TCP probes are given it."""
+        return self.url.removeprefix("http://")
+
 
 @dataclass(frozen=True, slots=True)
 class Probe:
@@ -151,6 +156,7 @@ class ComponentSpec:
         command: argument vector (kind ``command`` only).
         oneshot: runs to its end; dependents start when it has completed.
         bind: address that the supervisor binds for it (kind ``asgi``), or that it is known to bind itself (``command``).
+        inherit_socket: the supervisor binds the address and hands the listening socket over (kind ``command``).
         depends_on: components and dependencies that must be ready (one-shots: completed) before it starts.
         ready: extra readiness probe on top of what the component itself tells; ``None`` for none.
         start_timeout: a component that is not ready by then is stopped, and the start counts as failed.
@@ -174,6 +180,7 @@ class ComponentSpec:
     command: tuple[str, ...] = ()
     oneshot: bool = False
     bind: Bind | None = None
+    inherit_socket: bool = False
     depends_on: tuple[str, ...] = ()
     ready: Probe | None = None
     restart: Restart = Restart()
@@ -188,6 +195,11 @@ class ComponentSpec:
     access_log: bool = True
     root_path: str = ""
     warm: bool = True
+
+    @property
+    def held(self) -> bool:
+        """Whether the supervisor binds its address and holds it for all of its incarnations."""
+        return self.bind is not None and (self.kind is Kind.ASGI or self.inherit_socket)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +235,7 @@ class LauncherSpec:
         environment: variables from ``.env`` and ``[environment]``, set for every component.
         run_dir: absolute directory of the control socket and other run-time files (0700).
         log_dir: absolute directory of the log files.
+        hold: how long clients of a component that nobody serves wait, before the launcher answers them with 503.
         stop_timeout: longest duration of stopping the whole backend.
         keep_going: a component that fails to start does not stop the others.
         log_level: lowest level of Python log records that are kept.
@@ -239,6 +252,7 @@ class LauncherSpec:
     environment: Mapping[str, str] = field(default_factory=dict)
     run_dir: str = ""
     log_dir: str = ""
+    hold: float = 5.0
     stop_timeout: float = 30.0
     keep_going: bool = False
     log_level: str = "INFO"

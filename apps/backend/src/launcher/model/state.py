@@ -105,6 +105,7 @@ class ComponentState:
         incarnation: number of the current or last life, 0 before the first.
         since: when the phase was entered.
         restart_asked: while stopping: the next start was asked for and skips the backoff.
+        started_at: when the current incarnation said that it has started; ``None`` before.
         ready_at: when the current incarnation became ready; ``None`` before.
         ever_ready: whether any incarnation was ready since somebody last asked for a start.
         failures: consecutive failures, the exponent of the backoff.
@@ -124,6 +125,7 @@ class ComponentState:
     incarnation: int = 0
     since: float = 0.0
     restart_asked: bool = False
+    started_at: float | None = None
     ready_at: float | None = None
     ever_ready: bool = False
     failures: int = 0

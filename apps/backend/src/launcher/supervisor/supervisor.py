@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from launcher import __version__
 from launcher.core import fleet as fleets
+from launcher.core.hold import unserved
 from launcher.core.view import View
 from launcher.model.effects import (
     CancelTimer,
@@ -62,6 +63,8 @@ class Supervisor:
         self.finish = Finish(0, "")
         self._connect = connect
         self._fleet = fleets.initial(plan, time.monotonic())
+        self._unserved = unserved(plan, self._fleet, {}, time.monotonic())
+        self._followers: list[Callable[[View], None]] = []
         self._started_at = time.time()
         self._arrived: deque[Event] = deque()
         self._over = False
@@ -96,7 +99,12 @@ class Supervisor:
             started_at=self._started_at,
             pid=os.getpid(),
             version=__version__,
+            unserved=self._unserved,
         )
+
+    def follow(self, reader: Callable[[View], None]) -> None:
+        """Call ``reader`` after every event, on the supervisor's loop and before the consequences; what it raises goes no further."""
+        self._followers.append(reader)
 
     # -- for the supervisor's own loop --
 
@@ -156,8 +164,11 @@ class Supervisor:
                 done.set_result(None)
 
     def _fold(self, event: Event) -> None:
-        step = fleets.advance(self.plan, self._fleet, event, time.monotonic())
+        now = time.monotonic()
+        step = fleets.advance(self.plan, self._fleet, event, now)
         self._fleet = step.fleet
+        self._unserved = unserved(self.plan, step.fleet, self._unserved, now)
+        self._tell_followers()
         for transition in step.transitions:
             self.journal.publish(transition)
         for effect in step.effects:
@@ -168,6 +179,14 @@ class Supervisor:
                 logger.exception("cannot perform %s", effect)
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+
+    def _tell_followers(self) -> None:
+        view = self.view()
+        for reader in self._followers:
+            try:
+                reader(view)
+            except Exception:
+                logger.exception("a follower of the supervisor failed")
 
     def _perform(self, effect: Effect) -> None:
         match effect:

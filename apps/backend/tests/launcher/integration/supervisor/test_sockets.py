@@ -7,13 +7,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from launcher.core.plan import Plan
 from launcher.errors import BindFailed
+from launcher.hosts.manager import Handed
 from launcher.model.spec import Bind, ComponentSpec, Kind
 from launcher.supervisor.sockets import Listening, bind_all
 from tests.launcher.unit.core.plans import component, plan_of
@@ -220,3 +221,115 @@ def test_a_privileged_port() -> None:
     message, hint = told.stdout.splitlines()
     assert message == "cannot start web: port 81 needs a privilege this user lacks"
     assert hint.startswith("use port 8081")
+
+
+def test_the_port_of_a_command_that_inherits_is_held() -> None:
+    """A command that is given its socket has its port held, as an application has."""
+    shop = component("shop", kind=Kind.COMMAND, bind=Bind(0), inherit_socket=True)
+    with bound(plan_of(shop)) as listening:
+        assert listening.sockets["shop"][0].getsockname()[1] == port_of(listening, "shop")
+
+
+# ---- what a service manager hands over -----------------------------------------------------------------------------------------------
+
+
+def listener(address: str = "127.0.0.1", port: int = 0) -> socket.socket:
+    """Return a listening socket that does not say it is TCP, as one from elsewhere may not."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0)
+    made.bind((address, port))
+    made.listen(1)
+    return made
+
+
+def adopted(plan: Plan, *sockets: tuple[socket.socket, str]) -> Listening:
+    """Bind a plan with sockets from a service manager."""
+    return bind_all(plan, [Handed(each.detach(), name) for each, name in sockets])
+
+
+@pytest.mark.parametrize("name", ["api", "api.socket"])
+def test_a_socket_is_found_by_its_name(name: str) -> None:
+    """The component takes the socket that has its name, or that of its unit, and its address becomes the socket's."""
+    given = listener()
+    port = given.getsockname()[1]
+    with closing(adopted(plan_of(web("api", free_port()), web("admin", 0)), (given, name))) as listening:
+        assert port_of(listening, "api") == port
+        assert port_of(listening, "admin") not in {0, port}
+        assert listening.sockets["api"][0].getsockname() == ("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize("declared", ["127.0.0.1", "localhost"])
+def test_a_socket_is_found_by_where_it_listens(address: str, declared: str) -> None:
+    """Without a name that says more, address and port decide; all addresses include the declared one."""
+    given = listener(address)
+    port = given.getsockname()[1]
+    with closing(
+        adopted(plan_of(web("other", 0), web("api", port, declared)), (given, "backend.socket"))
+    ) as listening:
+        assert listening.sockets["api"][0].getsockname() == (address, port)
+        bind = listening.plan.components["api"].bind
+        assert bind == Bind(port, declared if address == "127.0.0.1" else address)
+
+
+def test_a_component_may_have_several_sockets() -> None:
+    """A socket unit with two addresses hands over two sockets of one name; both are served."""
+    with closing(adopted(plan_of(web("api", 0)), (listener(), "api"), (listener(), "api"))) as listening:
+        assert len({each.getsockname() for each in listening.sockets["api"]}) == 2
+
+
+def test_a_socket_from_elsewhere_is_as_good_as_our_own() -> None:
+    """It is known as TCP, small answers are not held back, the queue is long, and children do not have it by accident."""
+    with closing(adopted(plan_of(web("api", 0)), (listener(), "api"))) as listening:
+        (taken,) = listening.sockets["api"]
+        assert taken.proto == socket.IPPROTO_TCP
+        assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        with ExitStack() as clients:
+            for _ in range(5):  # a queue of one would make the third of them wait for ever
+                clients.enter_context(socket.create_connection(taken.getsockname(), timeout=10))
+
+
+def test_a_socket_for_nobody() -> None:
+    """Its clients would wait for ever, so the start is refused, with what it could be for."""
+    given = listener()
+    port = given.getsockname()[1]
+    with pytest.raises(BindFailed) as caught:
+        adopted(plan_of(web("api", 8000), web("db", port, kind=Kind.COMMAND)), (given, "backend.socket"))
+    number = caught.value.message.split()[1]
+    assert caught.value.message == (
+        f"socket {number} (backend.socket) of the service manager, on 127.0.0.1:{port}, is for no component: "
+        "its clients would wait for ever"
+    )
+    assert caught.value.hint.endswith("there is: api (127.0.0.1:8000)")
+    assert is_free(port)
+
+
+def test_sockets_that_cannot_be_served(tmp_path: Path) -> None:
+    """A unix socket, one for datagrams, one that does not listen, and what is no socket: each is refused in words."""
+    unix = socket.socket(socket.AF_UNIX)
+    unix.bind(str(tmp_path / "s"))
+    unix.listen()
+    deaf = socket.socket()
+    deaf.bind(("127.0.0.1", 0))
+    datagrams = socket.socket(type=socket.SOCK_DGRAM)
+    plan = plan_of(web("api", 0))
+    for given, what in (
+        (unix, "is not a TCP socket but AF_UNIX"),
+        (deaf, "does not listen for connections"),
+        (datagrams, "does not listen for connections"),
+    ):
+        with pytest.raises(BindFailed, match=what) as caught:
+            adopted(plan, (given, "api"))
+        assert "ListenStream=" in caught.value.hint
+    with pytest.raises(BindFailed, match="a socket of the service manager cannot be used"):
+        bind_all(plan, [Handed(os.open(os.devnull, os.O_RDONLY), "api")])
+
+
+def test_nothing_is_kept_of_what_was_handed_over_in_vain() -> None:
+    """When one port cannot be had, the sockets of the service manager are closed here, too."""
+    given = listener()
+    number, port = given.fileno(), given.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(BindFailed, match="is taken"):
+        adopted(plan_of(web("api", 0), web("admin", taken.getsockname()[1])), (given, "api"))
+    assert is_free(port)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(number)

@@ -241,6 +241,24 @@ SECTIONS = [
         "on-failure",
     ),
     (
+        '[components.x]\ncommand = "a"\ninherit_socket = true\n',
+        "launcher.toml:5: components.x.inherit_socket",
+        "x has no port whose socket it could inherit",
+        "give it a port",
+    ),
+    (
+        '[components.x]\nrun = "a:b"\ninherit_socket = true\n',
+        "launcher.toml:5: components.x.inherit_socket",
+        "inherit_socket means nothing for an agent",
+        "it is for a command",
+    ),
+    (
+        '[components.x]\ncommand = "a"\nport = 5\ninherit_socket = true\nready = "tcp://127.0.0.1:5"\n',
+        "launcher.toml:7: components.x.ready",
+        "a connection to 127.0.0.1:5 always succeeds, since the launcher holds that port",
+        '"notify"',
+    ),
+    (
         '[components.x]\ncommand = "a"\noneshot = true\nready = "notify"\n',
         "launcher.toml:6: components.x.ready",
         "is a one-shot",

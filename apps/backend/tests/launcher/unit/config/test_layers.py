@@ -304,3 +304,19 @@ def test_imports_are_few(module: str, absent: tuple[str, ...]) -> None:
         env={"PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert not set(absent) & set(found.stdout.split())
+
+
+def test_held_ports(tmp_path: Path) -> None:
+    """A command that inherits its socket is not asked for a connection, which the held port would accept; `hold` is a duration like others."""
+    text = (
+        "[launcher]\nhold = 0\n"
+        '[components.shop]\ncommand = "shop"\nport = 5\ninherit_socket = true\n'
+        '[components.other]\ncommand = "other"\nport = 6\ninherit_socket = true\nready = "tcp://127.0.0.1:5"\n'
+    )
+    result = loaded(tmp_path, text)
+    shop = component(result, "shop")
+    assert (shop.inherit_socket, shop.held) == (True, True)
+    assert shop.ready == Probe(ProbeKind.ALIVE, seconds=0.5)
+    assert component(result, "other").ready == Probe(ProbeKind.TCP, "127.0.0.1:5")
+    assert result.spec.hold == 0.0
+    assert loaded(tmp_path, text, environ={"LAUNCHER_HOLD": "1m"}).spec.hold == 60.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -172,3 +173,13 @@ def test_an_invalid_declaration_comes_with_every_problem() -> None:
 def test_readiness_in_words(spec: ComponentSpec, words: str) -> None:
     """The plan says what will be asked."""
     assert ready_when(spec) == words
+
+
+def test_held_says_who_is_answered_by_the_launcher() -> None:
+    """A component is held when nobody has served its port for the hold; others never are."""
+    shown = view(*UP, StopRequested("api"), Exited("api", 1, Exit(ExitKind.RETURNED)))
+    assert component_document(shown, "api")["held"] is False
+    for ago, held in ((PLAN.spec.hold - 0.1, False), (PLAN.spec.hold, True)):
+        late = replace(shown, unserved={"api": shown.now - ago})
+        assert component_document(late, "api")["held"] is held
+        assert component_document(late, "db")["held"] is False

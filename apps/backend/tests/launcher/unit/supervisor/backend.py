@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from launcher.core.view import View
 from launcher.hosts.base import Host
 from launcher.model.events import ShutdownForced
 from launcher.model.spec import ComponentSpec, Restart
@@ -15,7 +16,7 @@ from launcher.probes.runner import Probes
 from launcher.supervisor.control import Control
 from launcher.supervisor.journal import Journal
 from launcher.supervisor.supervisor import Supervisor
-from launcher.testing import Behaviour, FakeHost
+from launcher.testing import Behaviour, FakeHost, FleetRunner
 from tests.launcher.unit.core.plans import plan_of
 
 PATIENCE = 20.0
@@ -55,6 +56,11 @@ class Backend:
     async def end(self) -> int:
         """Wait for the end of the supervisor and return its exit code."""
         return await asyncio.wait_for(asyncio.shield(self.ended), PATIENCE)
+
+
+def view_of(runner: FleetRunner) -> View:
+    """Return a picture of a fleet that no supervisor runs."""
+    return View(runner.plan, runner.fleet, runner.clock(), 1000.0, 1000.0, 77, "0")
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from launcher.model.events import (
     StartRequested,
     StopRequested,
 )
-from launcher.model.spec import ComponentSpec, DependencySpec, Probe, ProbeKind
+from launcher.model.spec import Bind, ComponentSpec, DependencySpec, Kind, Probe, ProbeKind
 from launcher.model.state import ExitKind, FleetState, Phase
 from launcher.probes.runner import Probes
 from launcher.supervisor.journal import Entry, Journal
@@ -26,6 +26,7 @@ from tests.launcher.unit.core.plans import CRASH, RETURNED, component, plan_of
 from tests.launcher.unit.supervisor.backend import AT_ONCE, PATIENCE, Backend, running
 
 if TYPE_CHECKING:
+    from launcher.core.view import View
     from launcher.hosts.base import Host
 
 
@@ -376,3 +377,35 @@ async def test_what_cannot_be_ended_is_given_up(monkeypatch: pytest.MonkeyPatch)
         backend.supervisor.submit(ShutdownForced("a test"))
         assert await backend.end() == 130
         assert backend.supervisor.finish.reason == "gave up waiting for api to end"
+
+
+async def test_followers_see_every_state_before_its_consequences(caplog: pytest.LogCaptureFixture) -> None:
+    """A follower is shown each state before anything is done about it; one that fails disturbs nobody."""
+    seen: list[tuple[Phase, int]] = []
+    async with running(component("api")) as backend:
+
+        def follow(view: View) -> None:
+            seen.append((view.fleet.components["api"].phase, len(backend.host.calls)))
+            raise ValueError("a follower's own fault")
+
+        await backend.until(settled)
+        launched = len(backend.host.calls)
+        backend.supervisor.follow(follow)
+        backend.supervisor.submit(StopRequested("api"))
+        await backend.until_phase("api", Phase.STOPPED)
+    assert seen[:2] == [(Phase.STOPPING, launched), (Phase.STOPPED, launched + 1)]
+    assert "a follower of the supervisor failed" in caplog.text
+
+
+async def test_a_view_knows_since_when_nobody_serves() -> None:
+    """The time is counted from the start of the launcher until the component serves, and anew from its end."""
+    api = component("api", kind=Kind.ASGI, bind=Bind(8000))
+    async with running(api, component("worker"), hold=0.0) as backend:
+        assert set(backend.supervisor.view().unserved) == {"api"}
+        assert backend.supervisor.view().held("api")
+        await backend.until(settled)
+        assert backend.supervisor.view().unserved == {}
+        backend.supervisor.submit(StopRequested("api"))
+        await backend.until_phase("api", Phase.STOPPED)
+        assert backend.supervisor.view().held("api")
+        assert not backend.supervisor.view().held("worker")
