@@ -99,9 +99,7 @@ class Drain:
                     message = _closing(message)
                 await send(message)
                 if _is_event_stream(message):
-                    self._streams[cycle] = _Stream(cycle, task)
-                    if self._asked is not None:
-                        self._streams[cycle].end()
+                    self._streams[cycle] = _Stream(cycle, task, asyncio.get_running_loop().time())
             else:
                 await send(message)
 
@@ -170,6 +168,8 @@ class Drain:
         for stream in self._streams.values():
             if self._is_out_of_patience(stream.ended):
                 stream.cut_off()
+            elif self._is_out_of_patience(stream.began):  # in answer to a request that came during the drain
+                stream.end()
 
     def _look_at(self, connection: Any, now: float) -> None:
         if not hasattr(
@@ -215,12 +215,14 @@ class _Stream:
     Attributes:
         cycle: uvicorn's cycle of this request and response.
         task: the request's.
+        began: when, on the loop's clock.
         ended: when it was told that its client has gone.
         cut: whether it had to be cancelled, because it does not listen to that.
     """
 
     cycle: Any
     task: asyncio.Task[Any]
+    began: float
     ended: float | None = None
     cut: bool = False
 
