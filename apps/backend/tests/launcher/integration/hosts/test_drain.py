@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -96,6 +95,8 @@ APP = """
 
     async def websocket(scope, receive, send):
         await receive()
+        # The type is what uvicorn chose, perhaps as one of ours that is derived from it.
+        print("websocket by", type(receive.__self__).__mro__[1].__name__)
         if scope["path"] == "/held":
             print("handshake begins")
             await gate.wait()
@@ -107,33 +108,6 @@ APP = """
     paths = {"/": root, "/held": held, "/release": release, "/echo": echo, "/large": large, "/stack": stack,
         "/events": events, "/deaf": deaf, "/stubborn": stubborn}
 """
-
-STACKS = {"uvloop-httptools": (), "asyncio-h11": ("uvloop", "httptools")}
-"""What is not installed there."""
-
-
-def hide(names: tuple[str, ...], directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have modules seem not installed, here and in the processes started from here."""
-    for name in names:
-        (directory / f"{name}.py").write_text("raise ImportError('hidden')")
-        monkeypatch.setitem(sys.modules, name, None)
-    if names:
-        monkeypatch.setenv("PYTHONPATH", str(directory))
-
-
-@pytest.fixture(params=list(STACKS))
-def stack(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> str:
-    """A loop and a parser of HTTP, as they are where the faster ones are installed and where not."""
-    import uvicorn.protocols.http.auto as chosen
-    from uvicorn.protocols.http.h11_impl import H11Protocol
-
-    name: str = request.param
-    hide(STACKS[name], tmp_path_factory.mktemp("hidden"), monkeypatch)
-    if STACKS[name]:
-        monkeypatch.setattr(chosen, "AutoHTTPProtocol", H11Protocol)
-    return name
 
 
 @pytest.fixture
@@ -415,6 +389,9 @@ def test_a_websocket_is_told_that_the_service_restarts(
             clients(port, 1) as (other,),
         ):
             assert open_one.recv() == "hello"
+            driver.line(
+                "websocket by " + {"websockets": "WebSocketsSansIO", "wsproto": "WS"}[ws] + "Protocol"
+            )
             shaking.start()
             driver.line("handshake begins")
             settled(port)
