@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import socket
 from collections.abc import Callable, Sequence
 
@@ -103,10 +104,13 @@ def duplicate(listener: socket.socket) -> socket.socket:
 
     asyncio sets that only where the socket's protocol number says TCP; a socket from elsewhere may say 0, and each response on a kept-alive
     connection would wait some 40 ms for the client's delayed acknowledgement.
+
+    ``listener.dup()`` would not do: it sets whether the socket blocks, and that is one setting for all duplicates in all processes. Another
+    incarnation that accepts just then from an empty queue would hang.
     """
-    copy = listener.dup()
-    if copy.family not in (socket.AF_INET, socket.AF_INET6):
-        return copy
-    copy = socket.socket(copy.family, copy.type, socket.IPPROTO_TCP, fileno=copy.detach())
-    copy.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    internet = listener.family in {socket.AF_INET, socket.AF_INET6}
+    protocol = socket.IPPROTO_TCP if internet else listener.proto
+    copy = socket.socket(listener.family, listener.type, protocol, fileno=os.dup(listener.fileno()))
+    if internet:
+        copy.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return copy

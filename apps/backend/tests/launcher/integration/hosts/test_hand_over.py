@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -32,7 +32,7 @@ class Load:
     def __init__(self, port: int) -> None:
         self._port = port
         self._changed = threading.Condition()
-        self._over = False
+        self._over = threading.Event()
         self.answered = 0
         self.told = 0
         self.failures: list[BaseException] = []
@@ -46,7 +46,7 @@ class Load:
         try:
             yield self
         finally:
-            self._over = True
+            self._over.set()
             for thread in threads:
                 thread.join()
 
@@ -65,21 +65,15 @@ class Load:
                 self._changed.notify_all()
 
     def _keep_alive(self) -> None:
-        client: Client | None = None
-        while not self._over:
-            if client is None or client.is_closed():
-                client = Client(self._port)
-            if self._ask(client):
-                client.close()
-                client = None
-        if client is not None:
-            client.close()
+        while not self._over.is_set():
+            with closing(Client(self._port)) as client:
+                while not (self._over.is_set() or client.is_closed() or self._ask(client)):
+                    pass
 
     def _fresh(self) -> None:
-        while not self._over:
-            client = Client(self._port)
-            self._ask(client)
-            client.close()
+        while not self._over.is_set():
+            with closing(Client(self._port)) as client:
+                self._ask(client)
 
     def _ask(self, client: Client) -> bool:
         """Whether the server said that this was the last response."""
@@ -93,6 +87,7 @@ class Load:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("stack")
 def test_no_request_fails_in_a_hand_over(project: Project, drive: Callable[..., Seen]) -> None:
     """The next incarnation accepts before the last one stops; clients on old and on new connections do not notice."""
