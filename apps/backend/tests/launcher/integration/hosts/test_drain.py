@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -128,6 +128,25 @@ def run(project: Project, drive: Callable[..., Seen], stack: str) -> Run:
     return play
 
 
+@contextmanager
+def flooded(client: Client, data: bytes) -> Iterator[None]:
+    """Send something again and again."""
+
+    def send() -> None:
+        with suppress(OSError):
+            while not done.is_set():
+                client.send(data)
+
+    done = threading.Event()
+    sending = threading.Thread(target=send)
+    sending.start()
+    try:
+        yield
+    finally:
+        done.set()
+        sending.join()
+
+
 def settled(port: int) -> None:
     """Return when all connections that were made before are accepted: a later one has been answered."""
     client = Client(port)
@@ -135,10 +154,15 @@ def settled(port: int) -> None:
     client.close()
 
 
-def ask_to_stop(driver: Driver) -> None:
-    """Return when the stop has begun."""
-    driver.stop("api")
-    driver.line("Shutting down")
+def ask_to_stop(driver: Driver, port: int) -> None:
+    """Return when the drain has begun, and has looked at all connections that were made before."""
+    with clients(port, 1) as (witness,):
+        witness.send(request()[:5])
+        settled(port)
+        driver.stop("api")
+        driver.line("Shutting down")
+        witness.send(request()[5:])
+        assert witness.response().closes
 
 
 def ended(driver: Driver) -> None:
@@ -163,8 +187,7 @@ def test_a_fresh_connection_is_served(run: Run) -> None:
 
     def scenario(driver: Driver, port: int) -> None:
         with clients(port, 10) as fresh:
-            settled(port)
-            ask_to_stop(driver)
+            ask_to_stop(driver, port)
             for client in fresh:
                 client.send(request())
             for client in fresh:
@@ -181,7 +204,7 @@ def test_an_idle_connection_is_served_once_more(run: Run) -> None:
     def scenario(driver: Driver, port: int) -> None:
         with clients(port, 10) as idle:
             assert not [client for client in idle if client.ask().closes]
-            ask_to_stop(driver)
+            ask_to_stop(driver, port)
             for client in idle:
                 client.send(request())
             for client in idle:
@@ -202,8 +225,7 @@ def test_a_request_that_is_arriving_is_served(run: Run, cut: int) -> None:
             used.ask()
             for client in (fresh, used):
                 client.send(whole[:cut])
-            settled(port)
-            ask_to_stop(driver)
+            ask_to_stop(driver, port)
             for client in (fresh, used):
                 # Longer than an idle connection would be kept: this one is not idle.
                 assert not client.is_closed(within=1.5)
@@ -222,8 +244,7 @@ def test_a_running_request_is_answered(run: Run) -> None:
         with clients(port, 2) as (client, other):
             client.send(request("/held"))
             driver.line("held begins")
-            settled(port)
-            ask_to_stop(driver)
+            ask_to_stop(driver, port)
             assert other.ask("/release").body == b"released"
             response = client.response()
             assert (response.body, response.closes, client.rest()) == (b"held", True, b"")
@@ -240,8 +261,7 @@ def test_pipelined_requests_are_all_answered(run: Run) -> None:
             late = request("/echo", b"late")
             client.send(request("/held") + request() + request("/echo", b"second") + late[:20])
             driver.line("held begins")
-            settled(port)
-            ask_to_stop(driver)
+            ask_to_stop(driver, port)
             other.ask("/release")
             bodies = [client.response() for _ in range(3)]
             client.send(late[20:])
@@ -260,23 +280,12 @@ def test_a_response_survives_what_is_sent_after_it(run: Run) -> None:
     def scenario(driver: Driver, port: int) -> None:
         with clients(port, 1) as (client,):
             client.ask()
-            ask_to_stop(driver)
+            ask_to_stop(driver, port)
             client.send(request("/large"))
             client.until(b"\r\n\r\n")
-
-            def pester() -> None:
-                with suppress(OSError):
-                    while not done.is_set():
-                        client.send(request())
-
-            done = threading.Event()
-            pestering = threading.Thread(target=pester)
-            pestering.start()
-            response = client.response()
-            assert (len(response.body), response.closes) == (8_000_000, True)
-            done.set()
-            pestering.join()
-            assert client.rest() == b""
+            with flooded(client, request()):
+                response = client.response()
+            assert (len(response.body), response.closes, client.rest()) == (8_000_000, True, b"")
             ended(driver)
 
     run(scenario)
@@ -301,12 +310,12 @@ def test_a_client_that_pipelines_for_ever_is_told_to_stop(run: Run) -> None:
     """There is always a next request behind the one being answered, and yet the stop comes to its end."""
 
     def scenario(driver: Driver, port: int) -> None:
-        with clients(port, 1) as (client,):
-            client.send(request() * 8)
+        with clients(port, 1) as (client,), flooded(client, request() * 100):
+            assert not client.response().closes
             driver.stop("api")
             while not client.response().closes:
-                client.send(request())
-            ended(driver)
+                pass
+        ended(driver)
 
     run(scenario)
 
@@ -318,7 +327,7 @@ def test_what_waits_in_the_queue_is_left_to_the_next(run: Run) -> None:
         with clients(port, 1) as (held,):
             held.send(request("/held"))
             driver.line("held begins")
-            ask_to_stop(driver)
+            ask_to_stop(driver, port)
             with clients(port, 1) as (late,):
                 late.send(request("/echo", b"late"))
                 driver.up("api", 2)
@@ -338,7 +347,7 @@ def test_an_event_stream_gets_a_proper_end(run: Run) -> None:
         with clients(port, 1) as (client,):
             client.send(request("/events"))
             client.until(b"data: 1\n\n")
-            ask_to_stop(driver)
+            ask_to_stop(driver, port)
             assert client.response().body == b"data: 1\n\n"
             driver.line("events end")
             again = client.ask("/events")
@@ -394,8 +403,7 @@ def test_a_websocket_is_told_that_the_service_restarts(
             )
             shaking.start()
             driver.line("handshake begins")
-            settled(port)
-            ask_to_stop(driver)
+            ask_to_stop(driver, port)
             with pytest.raises(ConnectionClosed) as caught:
                 open_one.recv()
             assert caught.value.rcvd is not None
