@@ -1,8 +1,8 @@
 """An ASGI application on a uvicorn server that shares its process with others.
 
 Requests are answered exactly as ``uvicorn module:app`` answers them. What differs is what a shared process needs: signals stay with the
-launcher, a failed start is an exception and not the end of the process, nothing wakes up while nothing happens, and stopping does not
-wait for event streams that never end.
+launcher, a failed start is an exception and not the end of the process, nothing wakes up while nothing happens, and a stop loses no request
+that was accepted (`drain`).
 """
 
 from __future__ import annotations
@@ -10,35 +10,34 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from email.utils import formatdate
 from typing import Any
-from weakref import WeakSet
 
 from uvicorn import Config, Server
 from uvicorn.server import ServerState
 
+from launcher.components.accept import Acceptor, duplicate
 from launcher.components.blame import told
 from launcher.components.context import RunContext
+from launcher.components.drain import App, Drain, Message, Receive, Send
 from launcher.components.identity import IN_REQUEST
 from launcher.components.resolve import ResolveError, accepts, called, kind_of
 from launcher.model.spec import TaskDeath
 
-Message = Any
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[..., Any]
-
 DRAIN_SHARE = 0.7
-"""Part of ``stop_grace`` in which running requests may finish; the rest is for the lifespan's shutdown."""
+"""Part of ``stop_grace`` in which accepted requests are answered; the rest is for the lifespan's shutdown."""
 
 PROBE_AGENT = b"launcher-probe/1.0"
 """``User-Agent`` of the launcher's own readiness checks."""
 
-LAST_TURNS = 5
-"""Turns of the loop between the last accept and the shutdown, so that requests already received are read and answered."""
+CANCEL_GRACE = 1.0
+"""Seconds in which requests that were cancelled after that time may end, before the lifespan takes away what they work with."""
+
+logger = logging.getLogger("uvicorn.error")
 
 
 class LifespanError(Exception):
@@ -84,7 +83,7 @@ async def serve(context: RunContext, target: str, app: object) -> None:
         app = called(target, app)
     lifespan = _Lifespan(context)
     server = _ComponentServer(_configured(context, require_asgi(target, app)), context, lifespan)
-    listeners = [_duplicate(listener) for listener in context.sockets]
+    listeners = [duplicate(listener) for listener in context.sockets]
     try:
         await server.live(listeners)
     except LifespanError:
@@ -103,27 +102,11 @@ def _configured(context: RunContext, app: App) -> Config:
         log_config=None,
         workers=1,
         root_path=spec.root_path,
-        # A float does; uvicorn only hands it to wait_for().
-        timeout_graceful_shutdown=spec.stop_grace * DRAIN_SHARE,  # type: ignore[arg-type]
     )
     config.load()
     if not spec.access_log:
         config.http_protocol_class = _without_access_log(config.http_protocol_class)
     return config
-
-
-def _duplicate(listener: socket.socket) -> socket.socket:
-    """Return a duplicate that uvicorn may close, made so that every accepted connection has TCP_NODELAY.
-
-    asyncio sets that only where the socket's protocol number says TCP; a socket from elsewhere may say 0, and each response on a kept-alive
-    connection would wait some 40 ms for the client's delayed acknowledgement.
-    """
-    copy = listener.dup()
-    if copy.family not in (socket.AF_INET, socket.AF_INET6):
-        return copy
-    copy = socket.socket(copy.family, copy.type, socket.IPPROTO_TCP, fileno=copy.detach())
-    copy.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return copy
 
 
 def _without_access_log(protocol: Any) -> Any:
@@ -193,12 +176,12 @@ class _Lifespan:
 
 
 class _Doorway:
-    """The outermost application: watches the lifespan, marks requests, and remembers who streams events."""
+    """The outermost application: watches the lifespan, marks requests, and lets the drain answer them."""
 
-    def __init__(self, app: App, lifespan: _Lifespan) -> None:
+    def __init__(self, app: App, lifespan: _Lifespan, drain: Drain) -> None:
         self._app = app
         self._lifespan = lifespan
-        self.event_streams: WeakSet[Any] = WeakSet()
+        self._drain = drain
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -206,31 +189,18 @@ class _Doorway:
             await self._lifespan.observe(self._app, scope, receive, send)
             return
         IN_REQUEST.set(True)
-        if kind == "http" and _is_probe(scope):
+        if kind != "http":
+            await self._app(scope, receive, send)
+            return
+        if _is_probe(scope):
             # `send` is a method of uvicorn's cycle of one request and response. Nobody wants a line for each of our own questions.
             send.__self__.access_log = False  # type: ignore[attr-defined]
-        await self._app(scope, receive, self._watched(send) if kind == "http" else send)
-
-    def _watched(self, send: Send) -> Send:
-        async def watched(message: Message) -> None:
-            if message["type"] == "http.response.start" and _is_event_stream(message):
-                # `send` is a method of uvicorn's cycle of one request and response.
-                self.event_streams.add(send.__self__)  # type: ignore[attr-defined]
-            await send(message)
-
-        return watched
+        await self._drain.answer(self._app, scope, receive, send)
 
 
 def _is_probe(scope: Any) -> bool:
     """Whether the launcher itself asks, to learn whether the application is ready."""
     return any(name == b"user-agent" and value == PROBE_AGENT for name, value in scope["headers"])
-
-
-def _is_event_stream(message: Message) -> bool:
-    return any(
-        name.lower() == b"content-type" and value.startswith(b"text/event-stream")
-        for name, value in message.get("headers", ())
-    )
 
 
 class _DatedState(ServerState):
@@ -263,10 +233,14 @@ class _ComponentServer(Server):
     def __init__(self, config: Config, context: RunContext, lifespan: _Lifespan) -> None:
         super().__init__(config)
         self.server_state = _DatedState(config)
-        self.servers: list[asyncio.base_events.Server] = []
         self._context = context
         self._observed = lifespan
-        self._doorway = config.loaded_app = _Doorway(config.loaded_app, lifespan)
+        self._drain = Drain(self.server_state.connections)
+        self._acceptor: Acceptor | None = None
+        config.loaded_app = _Doorway(config.loaded_app, lifespan, self._drain)
+        config.http_protocol_class = self._drain.watched(config.http_protocol_class)
+        if config.ws_protocol_class is not None:
+            config.ws_protocol_class = self._drain.watched(config.ws_protocol_class)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -291,36 +265,54 @@ class _ComponentServer(Server):
             serving.cancel()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Run the lifespan's startup and listen; uvicorn leaves with SystemExit when that fails."""
+        """Run the lifespan's startup and accept; uvicorn leaves with SystemExit when that fails."""
         try:
-            await super().startup(sockets)
+            await super().startup(sockets=[])
         except SystemExit:
             # Not what the lifespan raised: this runs in a task of its own, and a SystemExit would leave it through the loop.
             raise LifespanError("the application could not be started") from None
+        self._acceptor = Acceptor(sockets or (), self._protocol)
+        self._acceptor.open()
+
+    def _protocol(self) -> asyncio.Protocol:
+        """Make the protocol of a new connection, as uvicorn's own startup does."""
+        protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
 
     async def main_loop(self) -> None:
         """Wait for the request to stop; stock uvicorn looks ten times a second."""
         self._context.ready()
         await self._context.stopping.wait()
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting, answer what has arrived, end event streams as if their clients had gone, then stop as uvicorn does."""
-        for server in self.servers:
-            server.close()
-        for _ in range(LAST_TURNS):
-            await asyncio.sleep(0)
-        for cycle in list(self._doorway.event_streams):
-            if not cycle.response_complete:
-                cycle.transport.close()
-        await super().shutdown(sockets)
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  # uvicorn's signature
+        """Stop accepting, answer what was accepted, then end the lifespan."""
+        logger.info("Shutting down")
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._context.spec.stop_grace * DRAIN_SHARE
+        if self._acceptor is not None:
+            await self._acceptor.close()
+        await self._drain.run(deadline)
+        await self._finish_tasks(deadline - loop.time())
+        await self.lifespan.shutdown()
+        await self._drain.settle()
+
+    async def _finish_tasks(self, grace: float) -> None:
+        """Wait for requests, and for what they do after their response; cancel them when the time is over."""
+        tasks = self.server_state.tasks
+        if tasks:
+            await asyncio.wait(tasks, timeout=max(grace, 0.0))
+        if tasks:
+            logger.error("cancelled %d requests: not finished within 70 %% of stop_grace", len(tasks))
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=CANCEL_GRACE)
 
     def abort(self, listeners: Sequence[socket.socket]) -> None:
         """Let go of every listener and connection, whatever state they are in."""
-        for server in self.servers:
-            server.close()
+        if self._acceptor is not None:
+            self._acceptor.stop()
         for listener in listeners:
             listener.close()
-        for connection in list(self.server_state.connections):
-            transport = getattr(connection, "transport", None)
-            if transport is not None:
-                transport.abort()
+        self._drain.abort()
