@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 
-from tests.launcher.acceptance.project import PATIENCE, eventually
+from tests.launcher.acceptance.project import PATIENCE, Launcher, eventually
 
 CLIENTS = 4
 PAUSE = 0.05
@@ -52,9 +52,14 @@ class Posting:
         """Let the clients post this many more articles."""
         self._allowed.release(more)
 
-    def wait_for(self, articles: int) -> None:
-        """Return when at least this many articles were accepted."""
-        eventually(f"{articles} articles are accepted", lambda: len(self.answered) >= articles)
+    def wait_for(self, articles: int, launcher: Launcher) -> None:
+        """Return when at least this many articles were accepted by the backend of a launcher."""
+        eventually(
+            f"{articles} articles are accepted",
+            lambda: len(self.answered) >= articles,
+            launcher=launcher,
+            account=lambda: f"accepted: {len(self.answered)}, attempts: {dict(self.attempts)}",
+        )
 
     def client(self) -> None:
         """Post articles that are allowed until none is left or it is over."""

@@ -124,15 +124,17 @@ def test_no_article_is_lost(own: Settings, tmp_path: Path) -> None:
         with posting(port, ARTICLES) as posts:
             for mode, stop, more in schedule():
                 launcher = project.up("--quiet", *flags(mode, port))
-                eventually("the launcher answers", lambda: project.status().get("launcher"))
+                eventually(
+                    "the launcher answers", lambda: project.status().get("launcher"), launcher=launcher
+                )
                 if more:
                     posts.allow(SHARE)
-                    posts.wait_for(len(posts.answered) + more)
+                    posts.wait_for(len(posts.answered) + more, launcher)
                 stopped(project, launcher, stop)
                 unfinished.append(asyncio.run(streams(own)).waiting)
             launcher = project.up_and_ready("--quiet", *flags("multi", port))
             posts.allow(ARTICLES)
-            posts.wait_for(ARTICLES)
+            posts.wait_for(ARTICLES, launcher)
         newsdesk = Newsdesk(port, own)
         stats = newsdesk.settled()
         details = [
