@@ -53,12 +53,21 @@ class Posting:
         self._allowed.release(more)
 
     def wait_for(self, articles: int, launcher: Launcher) -> None:
-        """Return when at least this many articles were accepted by the backend of a launcher."""
+        """Return when at least this many articles were accepted by the backend of a launcher.
+
+        Patience begins anew with each of them: a backend that is slow because the machine is busy is not one that hangs.
+        """
+        accepted = len(self.answered)
+        while accepted < articles:
+            self._wait_for_more_than(accepted, articles, launcher)
+            accepted = len(self.answered)
+
+    def _wait_for_more_than(self, accepted: int, articles: int, launcher: Launcher) -> None:
         eventually(
-            f"{articles} articles are accepted",
-            lambda: len(self.answered) >= articles,
+            f"another article is accepted after {accepted} of {articles}",
+            lambda: len(self.answered) > accepted,
             launcher=launcher,
-            account=lambda: f"accepted: {len(self.answered)}, attempts: {dict(self.attempts)}",
+            account=lambda: f"attempts: {dict(self.attempts)}",
         )
 
     def client(self) -> None:
