@@ -137,6 +137,17 @@ class RecordHandler(logging.Handler):
         self._fallback = fallback
         self.setFormatter(logging.Formatter("%(message)s"))
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Hand on a record that passes the filters, without the lock that handlers take.
+
+        Whoever takes lines has locks of its own, and a finaliser may log on any thread, also on one that holds such a lock: with two
+        locks, two threads could wait for each other for ever.
+        """
+        passed: Any = self.filter(record)  # from Python 3.12 on also a record to be used instead
+        if passed:
+            self.emit(record if passed is True else passed)
+        return bool(passed)
+
     def emit(self, record: logging.LogRecord) -> None:
         """Hand on one record; a record that cannot be formatted is logging's own to complain about."""
         try:

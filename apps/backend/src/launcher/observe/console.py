@@ -120,7 +120,8 @@ class Console:
         self._color = color
         self._quiet = quiet
         self._screen = screen if screen is not None else Terminal()
-        self._lock = threading.Lock()
+        # Reentrant: the collector may run while it is held, and what it collects may print or log, which comes here again.
+        self._lock = threading.RLock()
         self._seen = {
             name: _Seen(spec, PALETTE[index % len(PALETTE)])
             for index, (name, spec) in enumerate(plan.components.items())

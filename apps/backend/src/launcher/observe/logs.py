@@ -139,7 +139,9 @@ class LogStore:
         self._max_bytes = max_bytes
         self._backups = backups
         self._on_trouble = on_trouble
-        self._lock = threading.Lock()
+        # This lock and those of the files are reentrant: the collector may run while one is held, and what it collects may print or log,
+        # which comes here again.
+        self._lock = threading.RLock()
         self._files: dict[str, _File] = {}
         self._closed = False
         self._prove_writable()
@@ -202,7 +204,7 @@ class _File:
         self._max_bytes = max_bytes
         self._limit = max_bytes
         self._backups = backups
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._fd = -1
         self._size = 0
         self._checked = 0.0

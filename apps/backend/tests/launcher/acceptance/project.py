@@ -54,14 +54,29 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def eventually(what: str, happened: Callable[[], Any], patience: float = PATIENCE) -> Any:
-    """Ask until the answer is true and return it; fail with ``what`` when it never is."""
+def eventually(
+    what: str,
+    happened: Callable[[], Any],
+    patience: float = PATIENCE,
+    *,
+    launcher: Launcher | None = None,
+    account: Callable[[], str] | None = None,
+) -> Any:
+    """Ask until the answer is true and return it; fail with ``what`` when it never is.
+
+    With a ``launcher`` it also fails, at once, when that has ended. ``account`` says what else is known then.
+    """
     deadline = time.monotonic() + patience
     while True:
+        # Looked at first: the answer may have come just before the end.
+        ended = launcher is not None and launcher.ended
         answer = happened()
         if answer:
             return answer
-        assert time.monotonic() < deadline, f"never happened: {what}"
+        if ended or time.monotonic() >= deadline:
+            told = [account()] if account else []
+            told += [launcher.account()] if launcher else []
+            raise AssertionError("\n".join([f"never happened: {what}", *told]))
         time.sleep(0.05)
 
 
@@ -76,6 +91,11 @@ class Launcher:
     def pid(self) -> int:
         return self.process.pid
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, by itself or not."""
+        return self.process.poll() is not None
+
     def signal(self, signum: signal.Signals) -> None:
         self.process.send_signal(signum)
 
@@ -83,6 +103,27 @@ class Launcher:
         """Wait for the end; return the exit code and everything it wrote."""
         output, _ = self.process.communicate(timeout=patience)
         return self.process.returncode, output
+
+    def kill(self) -> None:
+        """End it and all its descendants."""
+        tree = processes_of(self.pid)
+        self.process.kill()
+        for process in tree:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
+    def account(self) -> str:
+        """All there is to tell of it in the message of a failed test; it is killed for that, since its output has to end."""
+        told = [f"the launcher has ended with {self.process.poll()} (None: it runs)"]
+        if not self.ended:
+            with suppress(subprocess.TimeoutExpired):
+                told.append(f"its status: {self.project.run('status', '-o', 'json').stdout}")
+            told += [str(one) for one in processes_of(self.pid)]
+            self.kill()
+        with suppress(subprocess.TimeoutExpired):
+            told.append(f"its output:\n{self.finished()[1]}")
+        told += self.project.last_lines()
+        return "\n".join(told)
 
 
 @dataclass
@@ -143,6 +184,15 @@ class Project:
         self.started.append(launcher)
         return launcher
 
+    def last_lines(self, count: int = 20) -> list[str]:
+        """The end of every log, under its name."""
+        places = Path(self.environment.get("LAUNCHER_LOG_DIR", self.root / ".launcher" / "logs"))
+        logs = sorted(places.glob("*.jsonl"))
+        return [
+            "\n".join([f"{log.name}:", *log.read_text(errors="replace").splitlines()[-count:]])
+            for log in logs
+        ]
+
     def status(self) -> dict[str, Any]:
         """The status document; an empty one while no launcher answers."""
         done = self.run("status", "-o", "json")
@@ -179,12 +229,8 @@ class Project:
     def close(self) -> None:
         """End whatever a failed test left running."""
         for launcher in self.started:
-            if launcher.process.poll() is None:
-                tree = processes_of(launcher.pid)
-                launcher.process.kill()
-                for process in tree:
-                    with suppress(psutil.NoSuchProcess):
-                        process.kill()
+            if not launcher.ended:
+                launcher.kill()
             if launcher.process.stdout is not None:
                 launcher.process.stdout.close()
             launcher.process.wait()

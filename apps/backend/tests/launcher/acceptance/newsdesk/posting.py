@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 
-from tests.launcher.acceptance.project import PATIENCE, eventually
+from tests.launcher.acceptance.project import PATIENCE, Launcher, eventually
 
 CLIENTS = 4
 PAUSE = 0.05
@@ -52,9 +52,23 @@ class Posting:
         """Let the clients post this many more articles."""
         self._allowed.release(more)
 
-    def wait_for(self, articles: int) -> None:
-        """Return when at least this many articles were accepted."""
-        eventually(f"{articles} articles are accepted", lambda: len(self.answered) >= articles)
+    def wait_for(self, articles: int, launcher: Launcher) -> None:
+        """Return when at least this many articles were accepted by the backend of a launcher.
+
+        Patience begins anew with each of them: a backend that is slow because the machine is busy is not one that hangs.
+        """
+        accepted = len(self.answered)
+        while accepted < articles:
+            self._wait_for_more_than(accepted, articles, launcher)
+            accepted = len(self.answered)
+
+    def _wait_for_more_than(self, accepted: int, articles: int, launcher: Launcher) -> None:
+        eventually(
+            f"another article is accepted after {accepted} of {articles}",
+            lambda: len(self.answered) > accepted,
+            launcher=launcher,
+            account=lambda: f"attempts: {dict(self.attempts)}",
+        )
 
     def client(self) -> None:
         """Post articles that are allowed until none is left or it is over."""

@@ -63,8 +63,17 @@ class Seen:
                     return value
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise AssertionError(f"{what} did not come; seen: {self.events} {self.lines[-20:]}")
+                    raise AssertionError(f"{what} did not come")
                 self._changed.wait(left)
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Let a failure of the block tell what was reported until then."""
+        try:
+            yield
+        except BaseException as error:
+            error.add_note("\n".join(["reported:", *map(str, self.events), *map(str, self.lines[-40:])]))
+            raise
 
 
 class AnyHost(Protocol):
@@ -220,7 +229,8 @@ def drive_inline(
 
     def play() -> None:
         try:
-            scenario(driver)
+            with seen.told():
+                scenario(driver)
         except BaseException as error:  # noqa: BLE001  # handed to the main thread
             failures.append(error)
         finally:
@@ -292,7 +302,8 @@ def _drive_on_thread(
 
     host = asyncio.run_coroutine_threadsafe(made(), loop).result()
     try:
-        scenario(Driver(host, seen, components, loop.call_soon_threadsafe))
+        with seen.told():
+            scenario(Driver(host, seen, components, loop.call_soon_threadsafe))
     finally:
         asyncio.run_coroutine_threadsafe(host.close(), loop).result(DEADLINE)
         loop.call_soon_threadsafe(loop.stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -180,6 +181,34 @@ def test_a_removed_file_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_finaliser_may_write_while_a_line_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the collector collects in the middle of a write may print: nothing waits for itself, and both lines are there."""
+    store = LogStore(tmp_path)
+
+    class Last:
+        def __init__(self) -> None:
+            self.me = self
+
+        def __del__(self) -> None:
+            store.write(line("finalised"))
+
+    def collecting(descriptor: int) -> os.stat_result:
+        gc.collect()
+        return fstat(descriptor)
+
+    fstat = os.fstat
+    monkeypatch.setattr(os, "fstat", collecting)
+    Last()
+    thread = threading.Thread(target=store.write, args=(line("written"),), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    store.close()
+    assert messages(tmp_path / "api.jsonl") == ["finalised", "written"]
+
+
 def test_a_full_disk_is_said_once_counted_and_retried(tmp_path: Path) -> None:
     """No exception, one message for the outage, one for its end, and the lines in between are counted."""
     said: list[str] = []

@@ -113,3 +113,24 @@ def test_a_collector_that_prints_does_not_go_in_circles(capfd: pytest.CaptureFix
     finally:
         capture.remove()
     assert "collected hello" in capfd.readouterr().out
+
+
+def test_a_record_does_not_wait_for_another() -> None:
+    """Two threads may log at a time: one that holds a lock somebody else wants, in a finaliser, must not wait for that one."""
+    second = threading.Event()
+    in_time: list[bool] = []
+
+    def collect(line: LogLine) -> None:
+        if line.message == "first":
+            threading.Thread(target=logging.getLogger().warning, args=("second",)).start()
+            in_time.append(second.wait(10))
+        else:
+            second.set()
+
+    capture = Capture(collect, "INFO")
+    capture.install()
+    try:
+        logging.getLogger().warning("first")
+    finally:
+        capture.remove()
+    assert in_time == [True]

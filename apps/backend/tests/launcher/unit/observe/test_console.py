@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,19 @@ class Recording:
 
     def close(self, timeout: float = 1.0) -> None:
         self.closed = True
+
+
+@dataclass
+class Interrupted(Recording):
+    """A screen in the middle of whose first line somebody on the same thread prints, as a finaliser does that the collector runs."""
+
+    console: Console | None = None
+
+    def write(self, text: str, *, error: bool = False, droppable: bool = False) -> None:
+        console, self.console = self.console, None
+        if console is not None:
+            console.on_line(LogLine(0.0, "api", Stream.STDOUT, "finalised", 1))
+        super().write(text, error=error, droppable=droppable)
 
 
 @dataclass
@@ -281,3 +295,17 @@ def test_a_broken_screen_does_no_harm() -> None:
     stage.send(StartAllRequested())
     stage.line("api", "hello")
     stage.console.finished(stage.view(), Finish(0, ""))
+
+
+def test_a_finaliser_may_print_while_the_console_writes() -> None:
+    """What the collector collects in the middle of the console's work may print: nothing waits for itself, both lines are shown."""
+    screen = Interrupted()
+    plan = build(
+        LauncherSpec(name="shop", root="/", components=(ComponentSpec("api", Kind.COMMAND, command=("x",)),))
+    )
+    screen.console = console = Console(plan, screen=screen)
+    line = LogLine(0.0, "api", Stream.STDOUT, "printed", 1)
+    thread = threading.Thread(target=console.on_line, args=(line,), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert [line.split(" | ")[1] for line in screen.out] == ["finalised", "printed"]
