@@ -25,7 +25,7 @@ from launcher.hosts.process import ProcessHost
 from launcher.model.events import ShutdownForced, ShutdownRequested
 from launcher.model.logs import LogLine, Stream
 from launcher.model.spec import Kind, Mode, Restart, RestartPolicy
-from launcher.model.state import FleetState, Phase
+from launcher.model.state import FleetState, Phase, Role
 from launcher.observe.console import Console
 from launcher.observe.logs import LogStore
 from launcher.observe.surroundings import surroundings
@@ -229,7 +229,7 @@ class _Backend:
                 return self.inline
             return process
 
-        return host_of, Probes(submit)
+        return host_of, Probes(submit, process.door)
 
     # -- what readers are told --
 
@@ -242,7 +242,8 @@ class _Backend:
         change = entry.transition
         if change.exit is None:
             return
-        text = change.exit.traceback or f"{change.before} -> {change.after}: {change.exit.message}"
+        what = f"{change.before} -> {change.after}" if change.role is Role.CURRENT else str(change.role)
+        text = change.exit.traceback or f"{what}: {change.exit.message}"
         self.logs.write(LogLine(entry.time, change.component, Stream.LAUNCHER, text, change.incarnation))
 
     async def _tick(self) -> None:

@@ -85,6 +85,11 @@ class Values:
         """Return a truth value."""
         return self.get(*path) is True
 
+    def choice(self, *path: str) -> bool | None:
+        """Return a truth value, or ``None`` where the choice is not made."""
+        value = self.get(*path)
+        return value if isinstance(value, bool) else None
+
     def number(self, *path: str) -> float:
         """Return a number of seconds, or 0."""
         value = self.get(*path)
@@ -244,6 +249,7 @@ def component(
         on_task_death=TaskDeath(death),
         access_log=values.flag("access_log"),
         root_path=values.text("root_path"),
+        overlap=values.choice("overlap"),
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from launcher.config.build import KIND_OF
 from launcher.config.fields import Field, Named, Node, Section
-from launcher.config.table import COMPONENT, RESTART, ROOT
+from launcher.config.table import COMPONENT, ROOT
+from launcher.config.table_restart import RESTART
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -6,7 +6,6 @@ from launcher.config.fields import (
     ADDRESS,
     ANY_TEXT,
     COMMAND,
-    COUNT,
     FLAG,
     IN_PYTHON,
     INTERVAL,
@@ -16,7 +15,6 @@ from launcher.config.fields import (
     MODE,
     ONE_OR_MORE,
     PATH,
-    POLICY,
     PORT,
     READY,
     SECONDS,
@@ -31,6 +29,7 @@ from launcher.config.fields import (
     section,
     variables,
 )
+from launcher.config.table_restart import RESTART
 from launcher.model.spec import Kind
 
 _ASGI = frozenset({Kind.ASGI})
@@ -103,52 +102,6 @@ LAUNCHER = section(
         constraint="must exist when given; `[]` for none",
         example='[".env", ".env.local"]',
     ),
-)
-
-RESTART = section(
-    "When and how fast an ended component is started again. A plain text is the policy.",
-    Field(
-        "policy",
-        POLICY,
-        "Which ends lead to a restart.",
-        default="always",
-        default_doc="`always`; `never` for one-shots",
-        constraint="a one-shot is never restarted `always`",
-        example='"on-failure"',
-    ),
-    Field(
-        "delay",
-        SECONDS,
-        "First delay; doubled with each consecutive failure.",
-        default="200ms",
-        example='"1s"',
-    ),
-    Field(
-        "max_delay", SECONDS, "Longest delay.", default="30s", constraint="at least `delay`", example='"1m"'
-    ),
-    Field(
-        "immediate_after",
-        SECONDS,
-        "A component that was ready for this long is first restarted without delay.",
-        default="10s",
-        example='"5s"',
-    ),
-    Field(
-        "reset_after",
-        SECONDS,
-        "Being ready for this long forgets earlier failures.",
-        default="1m",
-        example='"5m"',
-    ),
-    Field(
-        "max_restarts",
-        COUNT,
-        "More restarts than this within `window` are given up.",
-        default=5,
-        example="10",
-    ),
-    Field("window", SOME_SECONDS, "Length of the restart window.", default="1m", example='"5m"'),
-    shorthand="policy",
 )
 
 TARGETS = (
@@ -300,6 +253,15 @@ SETTINGS = (
         kinds=IN_PYTHON,
     ),
     Field("access_log", FLAG, "HTTP requests are logged.", default=True, example="false", kinds=_ASGI),
+    Field(
+        "overlap",
+        FLAG,
+        "On a restart, the new incarnation is ready before the old one is asked to stop.",
+        default_doc="`true` for ASGI components, `false` for agents",
+        constraint="only in a process of its own; in a shared one it is stopped first, whatever is declared",
+        example="false",
+        kinds=IN_PYTHON,
+    ),
     Field(
         "root_path",
         ANY_TEXT,

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from launcher.core import machine
+from launcher.core.changes import change
+from launcher.core.succession import knows
 from launcher.model.effects import CancelTimer, Effect, Finish, SetTimer, Timer, WatchDependency
 from launcher.model.events import (
     ComponentEvent,
@@ -31,7 +33,6 @@ from launcher.model.events import (
     Transition,
 )
 from launcher.model.state import (
-    ALIVE,
     AT_REST,
     ComponentState,
     DependencyState,
@@ -99,10 +100,15 @@ def advance(plan: Plan, fleet: FleetState, event: Event, now: float) -> Step:
 
 
 def waits_for(plan: Plan, fleet: FleetState, name: str) -> tuple[Wait, ...]:
-    """Return what ``name`` still needs before it can start; empty when it is not waiting."""
-    if fleet.components[name].phase is not Phase.WAITING:
+    """Return what ``name``, or its successor, still needs before it can start; empty when it is not waiting."""
+    if not _waiting(fleet.components[name]):
         return ()
     return tuple(_missing(plan, fleet, name))
+
+
+def _waiting(state: ComponentState) -> bool:
+    successor = state.successor
+    return state.phase is Phase.WAITING or (successor is not None and successor.phase is Phase.WAITING)
 
 
 def _missing(plan: Plan, fleet: FleetState, name: str) -> Iterator[Wait]:
@@ -122,6 +128,11 @@ def _satisfied(plan: Plan, state: ComponentState) -> bool:
     if plan.components[state.name].oneshot:
         return state.phase is Phase.COMPLETED
     return state.phase in (Phase.READY, Phase.COMPLETED)
+
+
+def _at_rest(state: ComponentState) -> bool:
+    """Whether nothing of it is left, and nothing more comes of it unless somebody asks."""
+    return state.phase in AT_REST and not state.lives
 
 
 class _Turn:
@@ -178,33 +189,20 @@ class _Turn:
     def apply(self, event: ComponentEvent) -> None:
         """Route an event to the machine, unless it comes from a life that is over."""
         before = self.fleet.components[event.component]
-        if isinstance(event, IncarnationEvent) and event.incarnation != before.incarnation:
+        if isinstance(event, IncarnationEvent) and not knows(before, event):
             return
         after, effects = machine.step(self.plan.components[event.component], before, event, self.now)
         self.effects.extend(effects)
         if after is before:
             return
         self.fleet = replace(self.fleet, components={**self.fleet.components, after.name: after})
-        if (after.phase, after.desired) != (before.phase, before.desired):
-            self._publish(event, before, after)
+        told = change(before, after, event, self.now)
+        if told is not None:
+            self._publish(told)
 
-    def _publish(self, event: ComponentEvent, before: ComponentState, after: ComponentState) -> None:
-        ended = after.last_exit if after.last_exit is not before.last_exit else None
-        self.transitions.append(
-            Transition(
-                component=after.name,
-                incarnation=after.incarnation,
-                before=before.phase,
-                after=after.phase,
-                desired=after.desired,
-                event=type(event).__name__,
-                at=self.now,
-                reason=after.reason,
-                exit=ended,
-                pid=after.pid or before.pid,
-            )
-        )
-        if self.fleet.draining and ended is not None and ended.killed:
+    def _publish(self, told: Transition) -> None:
+        self.transitions.append(told)
+        if self.fleet.draining and told.exit is not None and told.exit.killed:
             self.fleet = replace(self.fleet, killed=True)
 
     # -- dependencies --
@@ -265,7 +263,8 @@ class _Turn:
         self.fleet = replace(self.fleet, forced=True, exit_code=code)
         for state in list(self.fleet.components.values()):
             self.apply(StopRequested(state.name, self.fleet.drain_reason))
-            self.apply(GraceOver(state.name, state.incarnation))
+            for incarnation in state.lives:
+                self.apply(GraceOver(state.name, incarnation))
         self.effects.append(SetTimer(Timer.SHUTDOWN, "", 0, FORCED_PATIENCE))
 
     def _out_of_time(self) -> None:
@@ -274,7 +273,7 @@ class _Turn:
         if not self.fleet.forced:
             self._force()
             return
-        stuck = [state.name for state in self.fleet.components.values() if state.phase not in AT_REST]
+        stuck = [state.name for state in self.fleet.components.values() if not _at_rest(state)]
         self._finish(self.fleet.exit_code or EXIT_KILLED, f"gave up waiting for {', '.join(stuck)} to end")
 
     def _finish(self, exit_code: int, reason: str) -> None:
@@ -300,7 +299,7 @@ class _Turn:
 
     def _release(self) -> None:
         for name, state in self.fleet.components.items():
-            if state.phase is not Phase.WAITING:
+            if not _waiting(state):
                 continue
             missing = list(_missing(self.plan, self.fleet, name))
             if not missing:
@@ -315,7 +314,7 @@ class _Turn:
             if state.desired is Desired.DOWN or state.phase in AT_REST:
                 continue
             dependents = self.plan.dependents[name]
-            if all(self.fleet.components[other].phase not in ALIVE for other in dependents):
+            if not any(self.fleet.components[other].lives for other in dependents):
                 self.apply(StopRequested(name, self.fleet.drain_reason))
 
     def _judge(self) -> None:
@@ -343,7 +342,7 @@ class _Turn:
     def _conclude(self) -> None:
         states = self.fleet.components.values()
         if self.fleet.draining:
-            if all(state.phase in AT_REST for state in states):
+            if all(_at_rest(state) for state in states):
                 self._finish(self._exit_code(), self.fleet.drain_reason)
         elif all(self._has_ended(state) for state in states):
             self._drain("every component has ended", 0)

@@ -48,7 +48,7 @@ class Plan:
     Attributes:
         spec: the declaration, with ``mode`` decided.
         mode_reason: why this mode, for people.
-        components: every component by name, in declaration order.
+        components: every component by name, in declaration order; whether it overlaps is decided.
         waves: names in order of start; the members of one wave do not depend on each other.
         dependents: for every component those that depend on it, directly or not.
         placement: for every component the name of the host that runs it.
@@ -89,6 +89,10 @@ def build(spec: LauncherSpec, surroundings: Surroundings = Surroundings()) -> Pl
     mode, reason = choose_mode(spec.mode, surroundings)
     components = {component.name: component for component in spec.components}
     placement = {name: _host(component, mode) for name, component in components.items()}
+    components = {
+        name: replace(component, overlap=_overlaps(component, placement[name]))
+        for name, component in components.items()
+    }
     problems = [
         *_nothing_to_run(spec),
         *_unsupported(mode),
@@ -115,6 +119,17 @@ def _host(component: ComponentSpec, mode: Mode) -> str:
     if component.kind is Kind.COMMAND or mode is Mode.MULTI:
         return component.name
     return MAIN
+
+
+def _overlaps(component: ComponentSpec, host: str) -> bool:
+    """Whether two incarnations of it may live at once while it is restarted.
+
+    That takes a process for each: in a shared one, both would be the same object. A server may unless it is declared otherwise, an agent if it is
+    declared so. A command never: it binds its ports itself, and a job that runs twice does its work twice.
+    """
+    if host == MAIN or component.kind is Kind.COMMAND or component.oneshot:
+        return False
+    return component.kind is Kind.ASGI if component.overlap is None else component.overlap
 
 
 def _edges(components: Mapping[str, ComponentSpec]) -> dict[str, tuple[str, ...]]:
@@ -181,7 +196,7 @@ def _shared_ports(components: Sequence[ComponentSpec]) -> Iterator[Problem]:
         if component.bind is None or component.bind.port == 0:
             continue
         for other in owners.get(component.bind.port, ()):
-            if _overlap(component, other):
+            if _same_address(component, other):
                 yield Problem(
                     _where(component.name, "port"),
                     f"{component.name} and {other.name} both want port {component.bind.port}",
@@ -190,7 +205,7 @@ def _shared_ports(components: Sequence[ComponentSpec]) -> Iterator[Problem]:
         owners.setdefault(component.bind.port, []).append(component)
 
 
-def _overlap(one: ComponentSpec, other: ComponentSpec) -> bool:
+def _same_address(one: ComponentSpec, other: ComponentSpec) -> bool:
     addresses = {spec.bind.address for spec in (one, other) if spec.bind is not None}
     return len(addresses) == 1 or bool(addresses & WILDCARDS)
 

@@ -41,6 +41,5 @@ class View:
         return tuple(
             state.name
             for state in self.fleet.components.values()
-            if state.phase == "stopping"
-            or (self.fleet.draining and state.phase in ("starting", "ready", "unready"))
+            if state.phase == "stopping" or (self.fleet.draining and state.lives)
         )

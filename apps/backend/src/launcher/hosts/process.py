@@ -14,12 +14,13 @@ from dataclasses import replace
 from launcher.components.identity import Identity
 from launcher.hosts import pipe
 from launcher.hosts.base import Log, Report
+from launcher.hosts.door import opened
 from launcher.hosts.ends import of_status
 from launcher.hosts.lives import Lives
 from launcher.hosts.spawn import Child, Program, environment_for
 from launcher.model.events import Exited, Launched, Started
 from launcher.model.logs import LogLine, Stream
-from launcher.model.spec import ComponentSpec, LauncherSpec
+from launcher.model.spec import Bind, ComponentSpec, LauncherSpec
 from launcher.model.state import Exit, ExitKind
 
 
@@ -39,18 +40,26 @@ class ProcessHost(Lives):
         self._spec = spec
         self._sockets = sockets
         self._log = log
+        self._doors: dict[Identity, Bind] = {}
+
+    def door(self, component: str, incarnation: int) -> Bind | None:
+        """Return where an incarnation alone answers; ``None`` for none."""
+        return self._doors.get(Identity(component, incarnation))
 
     def launch(self, spec: ComponentSpec, incarnation: int) -> None:
         """Start a child for an incarnation."""
         identity = Identity(spec.name, incarnation)
         try:
-            life = _Life(
-                self._spec, spec, incarnation, self._sockets.get(spec.name, ()), self._report, self._log
-            )
+            with opened(spec) as (door, address):
+                sockets = (*self._sockets.get(spec.name, ()), *door)
+                life = _Life(self._spec, spec, incarnation, sockets, self._report, self._log)
         except OSError as error:
             reason = f"cannot start a process: {error.strerror or error}"
             self._report(Exited(*identity, Exit(ExitKind.RAISED, reason)))
             return
+        self._doors = {other: bind for other, bind in self._doors.items() if other in self._lives}
+        if address is not None:
+            self._doors[identity] = address
         self.begin(identity, life)
 
 

@@ -163,6 +163,8 @@ class ComponentSpec:
         on_task_death: what follows when a background task of it dies.
         access_log: whether HTTP requests are logged (kind ``asgi``).
         root_path: the ASGI root path (kind ``asgi``).
+        overlap: on a restart the new incarnation is started, and ready, before the old one is asked to stop. ``None`` leaves it to the plan,
+            in which it is always decided.
     """
 
     name: str
@@ -186,6 +188,7 @@ class ComponentSpec:
     on_task_death: TaskDeath = TaskDeath.RESTART
     access_log: bool = True
     root_path: str = ""
+    overlap: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class Phase(StrEnum):
 
 
 ALIVE: frozenset[Phase] = frozenset({Phase.STARTING, Phase.READY, Phase.UNREADY, Phase.STOPPING})
-"""Phases in which an incarnation exists."""
+"""Phases in which an incarnation exists; in the others, earlier ones of a component that may overlap can still retire."""
 
 AT_REST: frozenset[Phase] = frozenset({Phase.STOPPED, Phase.FAILED, Phase.COMPLETED})
 """Phases that are left only when somebody asks for it."""
@@ -43,6 +43,18 @@ class Desired(StrEnum):
 
     UP = "up"
     DOWN = "down"
+
+
+@unique
+class Role(StrEnum):
+    """What an incarnation is to its component."""
+
+    CURRENT = "current"
+    """The one that the phase is about; there is at most one."""
+    SUCCESSOR = "successor"
+    """Being started beside the current one, to take its place when it is ready; there is at most one."""
+    RETIRING = "retiring"
+    """Asked to stop and not ended yet, while another one is the current one."""
 
 
 @unique
@@ -98,8 +110,45 @@ class Exit:
 
 
 @dataclass(frozen=True, slots=True)
+class Successor:
+    """The incarnation that is to take the place of the current one when it is ready.
+
+    Attributes:
+        phase: ``waiting`` for what the component depends on, or ``starting``.
+        incarnation: its number, 0 before it was launched.
+        since: when the phase was entered.
+        pid: process that runs it; ``None`` when not known.
+        reason: why it is not ready yet, for people.
+    """
+
+    phase: Phase = Phase.WAITING
+    incarnation: int = 0
+    since: float = 0.0
+    pid: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Retiring:
+    """An incarnation that was asked to stop, has not ended, and is not the current one.
+
+    Attributes:
+        since: when it was asked.
+        pid: process that runs it; ``None`` when not known.
+        kills: how often it was told to die after ignoring the request to stop.
+    """
+
+    incarnation: int
+    since: float = 0.0
+    pid: int | None = None
+    kills: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ComponentState:
-    """One component at one moment; changed only by ``launcher.core.machine``.
+    """One component at one moment; changed only by ``launcher.core.machine`` and ``launcher.core.succession``.
+
+    All fields up to ``pid`` are about the current incarnation.
 
     Attributes:
         incarnation: number of the current or last life, 0 before the first.
@@ -115,6 +164,11 @@ class ComponentState:
         kills: how often the current incarnation was told to die after ignoring the request to stop.
         reason: why it is in this phase, for people.
         pid: process that runs the incarnation; ``None`` when there is none.
+        ended: while stopping: the current incarnation has ended, and only retiring ones are waited for.
+        successor: the incarnation that is being started beside the current one; ``None`` for none.
+        retiring: earlier incarnations, and given up successors, that have not ended; oldest first.
+        newest: highest number that a successor was given, 0 for none.
+        failed_restart: why the last successor did not take over; ``None`` when it did, or there was none.
     """
 
     name: str
@@ -133,6 +187,24 @@ class ComponentState:
     kills: int = 0
     reason: str = ""
     pid: int | None = None
+    ended: bool = False
+    successor: Successor | None = None
+    retiring: tuple[Retiring, ...] = ()
+    newest: int = 0
+    failed_restart: Exit | None = None
+
+    @property
+    def lives(self) -> tuple[int, ...]:
+        """The numbers of all incarnations that exist, whatever their role."""
+        old = tuple(life.incarnation for life in self.retiring)
+        current = (self.incarnation,) if self.phase in ALIVE and not self.ended else ()
+        launched = self.successor is not None and self.successor.phase is Phase.STARTING
+        return (*old, *current, *((self.successor.incarnation,) if self.successor and launched else ()))
+
+    @property
+    def last_number(self) -> int:
+        """The highest number that any incarnation was given."""
+        return max(self.incarnation, self.newest)
 
 
 @dataclass(frozen=True, slots=True)

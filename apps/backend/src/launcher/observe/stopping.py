@@ -38,7 +38,8 @@ class Patience:
             number = reminders(waited, grace)
             if number > self._said.get((name, state.incarnation), 0):
                 self._said[name, state.incarnation] = number
-                limit = f" of {duration(grace)}" if not state.kills else ", killed, not gone yet"
+                killed = state.kills or any(life.kills for life in state.retiring)
+                limit = f" of {duration(grace)}" if not killed else ", killed, not gone yet"
                 due.append(f"{name} ({duration(waited)}{limit})")
         return due
 

@@ -179,12 +179,12 @@ class Supervisor:
                 self._host_of(name).kill(name, incarnation)
             case SetTimer():
                 self._timers.set(effect)
-            case CancelTimer(timer=timer, name=name):
-                self._timers.cancel(timer, name)
+            case CancelTimer(timer=timer, name=name, incarnation=incarnation):
+                self._timers.cancel(timer, name, incarnation)
             case StartProbe(component=name, incarnation=incarnation):
                 self._probes.start(self.plan.components[name], incarnation)
-            case StopProbe(component=name):
-                self._probes.stop(name)
+            case StopProbe(component=name, incarnation=incarnation):
+                self._probes.stop(name, incarnation)
             case WatchDependency(dependency=name):
                 self._probes.watch(next(spec for spec in self.plan.spec.dependencies if spec.name == name))
             case Finish():

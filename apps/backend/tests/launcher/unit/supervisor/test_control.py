@@ -276,6 +276,71 @@ async def test_a_stop_meanwhile_ends_a_restart() -> None:
         assert message == "api is not ready: it is stopped (stopped)"
 
 
+async def test_restart_of_what_overlaps_returns_when_the_new_one_is_ready() -> None:
+    """The old one serves until then, and may still be ending afterwards."""
+    lives = [Behaviour(obeys_stop=False), *LATE]
+    async with running(component("api", overlap=True), behaviours={"api": lives}) as backend:
+        control = await up(backend)
+        restart = begun(control.restart("api", PATIENCE))
+        await backend.until(lambda fleet: fleet.components["api"].successor is not None)
+        assert (backend.state("api").phase, restart.done()) == (Phase.READY, False)
+        backend.host.start("api")
+        await asyncio.wait_for(restart, PATIENCE)
+        assert backend.state("api").lives == (1, 2)
+        backend.host.end("api", STOPPED, 1)
+        await backend.until(lambda fleet: not fleet.components["api"].retiring)
+
+
+async def test_restart_that_fails_while_the_old_one_goes_on_says_both() -> None:
+    """The command fails although the component is up; a later one is not mistaken for it."""
+    lives = [Behaviour(), Behaviour(starts=False, ends=CRASH), Behaviour()]
+    async with running(component("api", overlap=True), behaviours={"api": lives}) as backend:
+        control = await up(backend)
+        assert await refusal(control.restart("api", PATIENCE), CommandFailed) == (
+            "cannot restart api: ended before it was ready: ValueError: boom; incarnation 1 goes on",
+            "see: launcher logs api",
+        )
+        assert backend.state("api").phase is Phase.READY
+        await control.restart("api", PATIENCE)
+        assert backend.state("api").incarnation == 3
+
+
+async def test_restarts_at_the_same_time_all_succeed() -> None:
+    """Each gets an incarnation that was started after it had asked."""
+    async with running(component("api", overlap=True), behaviours={"api": [Behaviour(), *LATE]}) as backend:
+        control = await up(backend)
+        restarts = [begun(control.restart("api", PATIENCE)) for _ in range(2)]
+        await backend.until(lambda fleet: fleet.components["api"].last_number == 3)
+        backend.host.start("api")
+        for restart in restarts:
+            await asyncio.wait_for(restart, PATIENCE)
+        assert backend.state("api").incarnation == 3
+
+
+async def test_a_stop_ends_a_restart_that_is_under_way() -> None:
+    """Both commands are answered: the stop when nothing is left, the restart with what became of it."""
+    async with running(
+        component("api", overlap=True), component("db"), behaviours={"api": [Behaviour(), *LATE]}
+    ) as backend:
+        control = await up(backend)
+        restart = begun(control.restart("api", PATIENCE))
+        await backend.until(lambda fleet: fleet.components["api"].successor is not None)
+        await control.stop("api", PATIENCE)
+        assert backend.state("api").lives == ()
+        message, _ = await refusal(restart, CommandFailed)
+        assert message == "api is not ready: it is stopped (stopped)"
+
+
+async def test_a_restart_that_takes_too_long_goes_on_beside_the_old_one() -> None:
+    """The message says how far it is."""
+    async with running(component("api", overlap=True), behaviours={"api": [Behaviour(), *LATE]}) as backend:
+        control = await up(backend)
+        message, _ = await refusal(control.restart("api", SHORT), WaitTimeout)
+        assert message == (
+            "api is not ready after 0.02 s: it is ready (restarting: incarnation 2 is starting)"
+        )
+
+
 # ---- wait --------------------------------------------------------------------------------------------------------------------------
 
 
