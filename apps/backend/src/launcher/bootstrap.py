@@ -78,7 +78,7 @@ def up(options: UpOptions) -> int:
     loaded = load(replace(options.request, discover_agents=discover_agents))
     plan = build(loaded.spec, surroundings())
     with held(Path(plan.spec.run_dir), plan.spec.root):
-        return _run(plan, options, notes=(*loaded.warnings, *loaded.notes), controlled=True)
+        return _run(plan, options, notes=(*loaded.warnings, *loaded.notes, *plan.notes), controlled=True)
 
 
 def run(options: UpOptions, names: Sequence[str]) -> int:
@@ -95,7 +95,7 @@ def run(options: UpOptions, names: Sequence[str]) -> int:
     chosen = set(selected(names, [component.name for component in spec.components]))
     once = Restart(policy=RestartPolicy.NEVER)
     alone = tuple(
-        replace(component, depends_on=(), restart=once)
+        replace(component, depends_on=(), restart=once, replicas=1)
         for component in spec.components
         if component.name in chosen
     )
@@ -223,9 +223,10 @@ class _Backend:
         self.hosts = [process, command]
 
         def host_of(name: str) -> Host:
-            if self.plan.components[name].kind is Kind.COMMAND:
+            plan = self.supervisor.plan
+            if plan.components[name].kind is Kind.COMMAND:
                 return command
-            if self.inline is not None and self.plan.placement[name] == MAIN:
+            if self.inline is not None and plan.placement[name] == MAIN:
                 return self.inline
             return process
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from launcher.config.secrets import redacted
+from launcher.core.replicas import replicas_of
 from launcher.core.succession import beside
 from launcher.errors import ConfigError, LauncherError
 from launcher.model.spec import Kind
@@ -65,7 +66,7 @@ class RetiringDocument(TypedDict):
 
 
 class ComponentDocument(TypedDict):
-    """One component; durations in seconds. ``beside`` says in words what the last three fields hold."""
+    """One component; durations in seconds. ``beside`` says in words what the three fields after it hold."""
 
     name: str
     kind: str
@@ -86,6 +87,8 @@ class ComponentDocument(TypedDict):
     successor: SuccessorDocument | None
     retiring: list[RetiringDocument]
     failed_restart: ExitDocument | None
+    replica: int
+    replicas: int
 
 
 class DependencyDocument(TypedDict):
@@ -194,6 +197,8 @@ def component_document(view: View, name: str) -> ComponentDocument:
             for life in state.retiring
         ],
         "failed_restart": None if state.failed_restart is None else _exit(state.failed_restart),
+        "replica": spec.replica,
+        "replicas": len(replicas_of(spec.declared_name, view.plan.components)),
     }
 
 
@@ -229,7 +234,7 @@ def plan_document(plan: Plan, notes: Sequence[str] = (), warnings: Sequence[str]
         ],
         "run_dir": plan.spec.run_dir,
         "log_dir": plan.spec.log_dir,
-        "notes": [redacted(note) for note in notes],
+        "notes": [redacted(note) for note in (*plan.notes, *notes)],
         "warnings": [redacted(warning) for warning in warnings],
     }
 
@@ -246,6 +251,7 @@ def _planned(plan: Plan, spec: ComponentSpec) -> dict[str, Any]:
         "depends_on": list(spec.depends_on),
         "ready": ready_when(spec),
         "overlap": bool(spec.overlap),
+        "replica": spec.replica,
     }
 
 

@@ -50,6 +50,7 @@ class FleetRunner:
     """Runs a plan on told time: events in, phases and effects out. Timers fire when time passes, nothing else happens by itself.
 
     Attributes:
+        plan: the present one.
         fleet: the state after the last event.
         effects: everything that was asked of the world, in order.
         transitions: everything that was published, in order.
@@ -71,6 +72,7 @@ class FleetRunner:
         asked: list[Effect] = []
         for event in events:
             step = fleets.advance(self.plan, self.fleet, event, self.clock())
+            self.plan = step.plan
             self.fleet = step.fleet
             self.transitions.extend(step.transitions)
             for effect in step.effects:

@@ -250,6 +250,7 @@ def component(
         access_log=values.flag("access_log"),
         root_path=values.text("root_path"),
         overlap=values.choice("overlap"),
+        replicas=values.whole("replicas"),
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from launcher.core import fleet as fleets
+from launcher.core.waits import waits_for
 
 if TYPE_CHECKING:
-    from launcher.core.fleet import Wait
     from launcher.core.plan import Plan
+    from launcher.core.waits import Wait
     from launcher.model.state import FleetState
 
 
@@ -34,7 +34,7 @@ class View:
 
     def waits_for(self, name: str) -> tuple[Wait, ...]:
         """What the component still needs before it can start."""
-        return fleets.waits_for(self.plan, self.fleet, name)
+        return waits_for(self.plan, self.fleet, name)
 
     def stopping(self) -> tuple[str, ...]:
         """The components that are still being waited for while the backend stops, or that are stopping now."""

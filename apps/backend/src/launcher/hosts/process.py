@@ -30,7 +30,7 @@ class ProcessHost(Lives):
     That thread must outlive the children: the kernel kills them when the thread that started them ends.
 
     Args:
-        sockets: listening sockets by component; each child inherits duplicates of its own.
+        sockets: listening sockets by declared component; each child inherits duplicates of its own.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ProcessHost(Lives):
         identity = Identity(spec.name, incarnation)
         try:
             with opened(spec) as (door, address):
-                sockets = (*self._sockets.get(spec.name, ()), *door)
+                sockets = (*self._sockets.get(spec.declared_name, ()), *door)
                 life = _Life(self._spec, spec, incarnation, sockets, self._report, self._log)
         except OSError as error:
             reason = f"cannot start a process: {error.strerror or error}"
@@ -149,7 +149,12 @@ class _Life:
 def _program(
     launcher: LauncherSpec, spec: ComponentSpec, incarnation: int, directory: str, inherit: tuple[int, ...]
 ) -> Program:
-    own = {"LAUNCHER_COMPONENT": spec.name, "LAUNCHER_INCARNATION": str(incarnation)}
+    own = {
+        "LAUNCHER_COMPONENT": spec.name,
+        "LAUNCHER_INCARNATION": str(incarnation),
+        "LAUNCHER_REPLICA": str(spec.replica),
+        **({} if spec.bind is None else {"PORT": str(spec.bind.port)}),
+    }
     return Program(
         # -P: without it the working directory would come first on the module path, and a file there could shadow ours.
         argv=(sys.executable, "-P", "-m", "launcher.hosts.child", str(inherit[0])),

@@ -142,6 +142,14 @@ class DependencyDeadline(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Scaled(Event):
+    """Somebody wants so many replicas of a component, by its declared name; that this is possible was checked before."""
+
+    name: str
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
 class ShutdownRequested(Event):
     """The whole backend is to be stopped in order."""
 

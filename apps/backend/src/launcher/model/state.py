@@ -167,7 +167,7 @@ class ComponentState:
         ended: while stopping: the current incarnation has ended, and only retiring ones are waited for.
         successor: the incarnation that is being started beside the current one; ``None`` for none.
         retiring: earlier incarnations, and given up successors, that have not ended; oldest first.
-        newest: highest number that a successor was given, 0 for none.
+        newest: highest number that a successor, or a replica of this name that has left, was given; 0 for none.
         failed_restart: why the last successor did not take over; ``None`` when it did, or there was none.
     """
 
@@ -232,6 +232,8 @@ class FleetState:
     """All components together; immutable, so it is its own snapshot.
 
     Attributes:
+        leaving: replicas that are not wanted any more; they are stopped, and then are no part of the fleet.
+        left: the last incarnation of each replica that has left, so that no number is given twice.
         settled: every component that is wanted up has once been ready, completed, or been given up.
         draining: the whole backend is being stopped.
         drain_reason: why, for people.
@@ -243,6 +245,8 @@ class FleetState:
 
     components: Mapping[str, ComponentState]
     dependencies: Mapping[str, DependencyState] = field(default_factory=dict)
+    leaving: frozenset[str] = frozenset()
+    left: Mapping[str, int] = field(default_factory=dict)
     settled: bool = False
     draining: bool = False
     drain_reason: str = ""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from launcher.core.plan import MAIN
+from launcher.core.replicas import declared_name
 from launcher.model.logs import LogLine, Stream
 from launcher.model.state import Desired, Phase, Role
 from launcher.observe.logs import UNATTRIBUTED
@@ -130,7 +131,7 @@ class Console:
         self._summarised = False
         self._stop_said: float | None = None
         self._last_wait = 0.0
-        self._patience = Patience({name: spec.stop_grace for name, spec in plan.components.items()})
+        self._patience = Patience()
         for note in notes:
             self._say(f"note: {note}")
 
@@ -140,7 +141,7 @@ class Console:
         """Take note of a transition and show it if it matters to people."""
         with contextlib.suppress(Exception), self._lock:
             change = entry.transition
-            seen = self._seen[change.component]
+            seen = self._seen_of(change.component)
             if change.role is not Role.CURRENT:
                 self._show_beside(seen, change)
             elif change.after is not change.before or change.incarnation != seen.incarnation:
@@ -193,6 +194,14 @@ class Console:
             self._screen.close()
 
     # -- transitions --
+
+    def _seen_of(self, name: str) -> _Seen:
+        """Return what is remembered of a component; a replica that has come since the start is like the first one."""
+        if name not in self._seen:
+            first = self._seen[declared_name(name, self._seen)]
+            self._seen[name] = _Seen(first.spec, PALETTE[len(self._seen) % len(PALETTE)])
+            self._width = max(self._width, width(name))
+        return self._seen[name]
 
     def _show_change(self, seen: _Seen, change: Transition) -> None:
         match change.after:
@@ -335,7 +344,7 @@ class Console:
         rows += [
             (name, address(component))
             for name, component in self._plan.components.items()
-            if address(component)
+            if address(component) and component.replica == 1
         ]
         rows.append(("logs", relative(spec.log_dir)))
         rows.append(("stop", "Ctrl-C, or in another terminal: launcher down"))

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from launcher.core.replicas import refusal, replica_name, replicas_of
 from launcher.core.succession import beside
 from launcher.core.suggest import did_you_mean
 from launcher.errors import CommandFailed, UnknownComponent, UsageError, WaitTimeout
-from launcher.model.events import RestartRequested, ShutdownRequested, StartRequested, StopRequested
+from launcher.model.events import (
+    RestartRequested,
+    Scaled,
+    ShutdownRequested,
+    StartRequested,
+    StopRequested,
+)
 from launcher.model.state import AT_REST, ComponentState, FleetState, Phase
 
 if TYPE_CHECKING:
@@ -77,6 +84,43 @@ class Control:
 
         await self._reach(name, "ready", replaced, timeout, refused)
 
+    async def scale(self, name: str, replicas: int, timeout: float) -> None:
+        """Run another number of replicas; return when all that are wanted are ready, and nothing is left of others.
+
+        Raises:
+            UnknownComponent: there is no such declared component.
+            UsageError: no component can have so few, or so many.
+            CommandFailed: this one cannot be scaled; a replica failed; or the backend is being stopped.
+            WaitTimeout: it was not reached within ``timeout`` seconds; it goes on.
+        """
+        plan = self.view().plan
+        refused = refusal(plan.spec.components, plan.shared, name, replicas)
+        if refused is not None:
+            raise refused
+        self._refuse_when_draining(name, "scale")
+        await self._supervisor.apply(Scaled(name, replicas))
+        wanted = {replica_name(name, number) for number in range(1, replicas + 1)}
+
+        def reached(fleet: FleetState) -> bool:
+            present = set(replicas_of(name, fleet.components))
+            return present == wanted and all(fleet.components[each].phase in UP for each in wanted)
+
+        def over(fleet: FleetState) -> bool:
+            states = [fleet.components[each] for each in wanted & set(fleet.components)]
+            return reached(fleet) or any(_hopeless(state, "ready", fleet) for state in states)
+
+        in_time = await self._supervisor.until(over, timeout)
+        fleet = self.view().fleet
+        if reached(fleet):
+            return
+        there = [fleet.components[each] for each in replicas_of(name, fleet.components)]
+        slow = [state for state in there if state.phase not in UP or state.name not in wanted]
+        what = "; ".join(f"{state.name} is {self._situation(state)}" for state in slow)
+        if not in_time:
+            raise WaitTimeout(f"{name} is not scaled to {replicas} after {timeout:g} s: {what}")
+        why = "the backend is being stopped" if fleet.draining else what
+        raise CommandFailed(f"{name} is not scaled to {replicas}: {why}", hint=f"see: launcher logs {name}")
+
     async def wait(self, name: str, condition: str, timeout: float) -> None:
         """Wait until a component is ``ready``, ``stopped`` or ``completed``, or the whole backend has ``settled``.
 
@@ -116,11 +160,11 @@ class Control:
         self._state(name)
 
         def over(fleet: FleetState) -> bool:
-            state = fleet.components[name]
-            return reached(state) or refused(state) or _hopeless(state, wanted, fleet)
+            state = fleet.components.get(name)
+            return state is None or reached(state) or refused(state) or _hopeless(state, wanted, fleet)
 
         in_time = await self._supervisor.until(over, timeout)
-        state = self._state(name)
+        state = self._state(name)  # a replica may have left meanwhile
         if reached(state):
             return
         if refused(state) and state.failed_restart is not None:

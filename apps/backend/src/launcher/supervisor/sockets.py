@@ -21,7 +21,7 @@ BACKLOG = 2048
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """The plan with every port known, and the sockets by component."""
+    """The plan with every port known, and the sockets by declared component: its replicas share them."""
 
     plan: Plan
     sockets: Mapping[str, tuple[socket.socket, ...]]
@@ -47,6 +47,9 @@ def bind_all(plan: Plan) -> Listening:
         for name, spec in plan.components.items():
             if spec.bind is None:
                 continue
+            if spec.replica > 1:  # the first one comes before it, and has what they share
+                components[name] = replace(spec, bind=components[spec.declared_name].bind)
+                continue
             listener = _bound(name, spec.bind)
             if spec.kind is Kind.ASGI:
                 sockets[name] = (listener,)
@@ -57,7 +60,8 @@ def bind_all(plan: Plan) -> Listening:
     except BindFailed:
         Listening(plan, sockets).close()
         raise
-    whole = replace(plan.spec, components=tuple(components.values()))
+    declared = (replace(each, bind=components[each.name].bind) for each in plan.spec.components)
+    whole = replace(plan.spec, components=tuple(declared))
     return Listening(replace(plan, spec=whole, components=components), sockets)
 
 

@@ -48,7 +48,7 @@ class Supervisor:
     """Runs a plan until it is over.
 
     Args:
-        plan: what to run.
+        plan: what to run; the attribute ``plan`` is the present one, which changes when replicas come or go.
         journal: where every transition is published.
         connect: called once with the running loop; returns the host of a component and the probes. It is called late because hosts and
             probes belong to the loop that the supervisor runs on.
@@ -157,6 +157,7 @@ class Supervisor:
 
     def _fold(self, event: Event) -> None:
         step = fleets.advance(self.plan, self._fleet, event, time.monotonic())
+        self.plan = step.plan
         self._fleet = step.fleet
         for transition in step.transitions:
             self.journal.publish(transition)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from launcher.core.fleet import waits_for
+from launcher.core.waits import waits_for
 from launcher.model.effects import CancelTimer, Finish, SetTimer, Timer, WatchDependency
 from launcher.model.events import (
     DependencyChecked,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from launcher.core.plan import Plan
+from launcher.core.replicas import refusal, replica_name, replicas_of
 from launcher.model.effects import (
     Effect,
     Finish,
@@ -32,6 +33,7 @@ from launcher.model.events import (
     Launched,
     LivenessLost,
     RestartRequested,
+    Scaled,
     ShutdownForced,
     ShutdownRequested,
     StartAllRequested,
@@ -54,7 +56,7 @@ from tests.launcher.unit.core.plans import (
     service,
 )
 
-WISHES = (StartRequested, RestartRequested, StartAllRequested)
+WISHES = (StartRequested, RestartRequested, StartAllRequested, Scaled)
 JITTER = 0.2
 SPREAD = 1e-9
 """Room for rounding in comparisons of delays."""
@@ -82,6 +84,7 @@ def backends(draw: st.DrawFn) -> Plan:
                 restart=restart,
                 oneshot=oneshot,
                 overlap=None if oneshot else draw(st.booleans()),
+                replicas=1 if oneshot else draw(st.sampled_from([1, 1, 2])),
                 ready=draw(st.sampled_from([None, PROBE])),
                 critical=draw(st.booleans()),
                 start_timeout=5.0,
@@ -135,6 +138,18 @@ class Fleet(RuleBasedStateMachine):
         self, number: int, wish: type[StartRequested | StopRequested | RestartRequested]
     ) -> None:
         self.send(wish(self.some(number)))
+
+    @precondition(going_on)
+    @rule(number=st.integers(0, 4), replicas=st.integers(1, 3))
+    def somebody_scales(self, number: int, replicas: int) -> None:
+        specs = self.runner.plan.spec.components
+        name = specs[number % len(specs)].name
+        shared = self.runner.plan.shared
+        if refusal(specs, shared, name, replicas) is None:
+            self.send(Scaled(name, replicas))
+            if not self.runner.fleet.draining:
+                present = replicas_of(name, self.runner.fleet.components)
+                assert len(set(present) - self.runner.fleet.leaving) == replicas
 
     @precondition(lambda self: self.going_on() and self.alive)
     @rule(number=st.integers(0, 4))
@@ -222,7 +237,7 @@ class Fleet(RuleBasedStateMachine):
         for effect in effects:
             self.known(effect)
             self.check(effect, event, after)
-        self.nothing_is_taken_back(before, after)
+        self.nothing_is_taken_back(before, after, event)
         self.a_restart_leaves_the_old_one(before, after, event)
         self.rest_is_left_when_asked(before, after, event)
         self.transitions_join(before, after, published)
@@ -277,17 +292,24 @@ class Fleet(RuleBasedStateMachine):
             else:
                 assert fleet.components[needed].phase in {Phase.READY, Phase.COMPLETED}
 
-    def nothing_is_taken_back(self, before: FleetState, after: FleetState) -> None:
+    def nothing_is_taken_back(self, before: FleetState, after: FleetState, event: Event) -> None:
         for flag in ("settled", "draining", "forced", "killed", "finished"):
             assert getattr(after, flag) or not getattr(before, flag), flag
         for name, state in after.components.items():
-            assert state.incarnation >= before.components[name].incarnation
+            if name in before.components:
+                assert state.incarnation >= before.components[name].incarnation
+        for name in set(before.components) - set(after.components):
+            assert name in before.leaving or isinstance(event, Scaled)
+            assert before.components[name].phase in {*AT_REST, Phase.STOPPING, Phase.WAITING, Phase.BACKOFF}
+            assert not self.lives_of(name), "a replica left while something of it lived"
 
     def a_restart_leaves_the_old_one(self, before: FleetState, after: FleetState, event: Event) -> None:
         """What was ready stays ready while its successor starts, fails, takes over, or while older ones end."""
         if not isinstance(event, RestartRequested | IncarnationEvent):
             return
-        was, now = before.components[event.component], after.components[event.component]
+        was, now = before.components[event.component], after.components.get(event.component)
+        if now is None:
+            return
         beside = isinstance(event, RestartRequested) or event.incarnation != was.incarnation
         if was.phase is Phase.READY and beside and self.runner.plan.components[was.name].overlap:
             assert now.phase is Phase.READY or after.draining
@@ -296,15 +318,18 @@ class Fleet(RuleBasedStateMachine):
 
     def rest_is_left_when_asked(self, before: FleetState, after: FleetState, event: Event) -> None:
         for name, state in before.components.items():
+            if name not in after.components:
+                continue
             if state.phase in AT_REST and after.components[name].phase not in AT_REST:
                 assert isinstance(event, WISHES)
 
     def transitions_join(self, before: FleetState, after: FleetState, published: int) -> None:
         phases = {name: state.phase for name, state in before.components.items()}
         for change in self.runner.transitions[published:]:
-            assert change.before is phases[change.component]
+            assert change.before is phases.get(change.component, Phase.STOPPED)  # a new replica was nowhere
             phases[change.component] = change.after
-        assert phases == {name: state.phase for name, state in after.components.items()}
+        for name, state in after.components.items():
+            assert phases.get(name, Phase.STOPPED) is state.phase
 
     # -- what must hold at any time --
 
@@ -343,6 +368,18 @@ class Fleet(RuleBasedStateMachine):
         assert wanted - armed <= working
         draining = self.runner.fleet.draining and not self.runner.fleet.finished
         assert ((Timer.SHUTDOWN, "", 0) in self.runner.armed) is draining
+
+    @invariant()
+    def plan_and_fleet_have_the_same_replicas(self) -> None:
+        plan, fleet = self.runner.plan, self.runner.fleet
+        assert list(plan.components) == list(fleet.components)
+        assert fleet.leaving <= set(fleet.components)
+        for spec in plan.spec.components:
+            present = replicas_of(spec.name, plan.components)
+            assert present == tuple(replica_name(spec.name, n + 1) for n in range(len(present)))
+            assert set(present) - fleet.leaving, "one replica stays"
+        for name in fleet.leaving:
+            assert fleet.components[name].desired is Desired.DOWN
 
     @invariant()
     def the_restart_window_holds(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from launcher.core.fleet import waits_for
+from launcher.core.waits import waits_for
 from launcher.model.effects import Finish, Launch, RequestStop, SetTimer, StartProbe, StopProbe, Timer
 from launcher.model.events import (
     BecameReady,

@@ -341,6 +341,82 @@ async def test_a_restart_that_takes_too_long_goes_on_beside_the_old_one() -> Non
         )
 
 
+# ---- scale -------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_scale_up_returns_when_all_are_ready() -> None:
+    """Not when they are starting."""
+    async with running(component("api"), behaviours={"api.2": LATE}) as backend:
+        control = await up(backend)
+        scale = begun(control.scale("api", 3, PATIENCE))
+        await backend.until(lambda fleet: "api.3" in fleet.components)
+        await backend.until_phase("api.3", Phase.READY)
+        assert not scale.done()
+        backend.host.start("api.2")
+        await asyncio.wait_for(scale, PATIENCE)
+        assert list(control.view().plan.components) == ["api", "api.2", "api.3"]
+
+
+async def test_scale_down_returns_when_the_others_are_gone() -> None:
+    """What waits for one of them is told that it has left."""
+    lives = {"api.2": [Behaviour(obeys_stop=False)]}
+    async with running(component("api", replicas=2), behaviours=lives) as backend:
+        control = await up(backend)
+        scale = begun(control.scale("api", 1, PATIENCE))
+        await backend.until_phase("api.2", Phase.STOPPING)
+        wait = begun(control.wait("api.2", "completed", PATIENCE))
+        await asyncio.sleep(0)
+        assert not scale.done()
+        backend.host.end("api.2", STOPPED)
+        await asyncio.wait_for(scale, PATIENCE)
+        assert list(control.view().fleet.components) == ["api"]
+        await refusal(wait, UnknownComponent)
+
+
+async def test_scale_that_fails_says_which_replica() -> None:
+    """The others stay; the failed one can be looked at."""
+    lives = {"api.2": [Behaviour(starts=False, ends=CRASH)]}
+    async with running(component("api", restart=NEVER), behaviours=lives) as backend:
+        control = await up(backend)
+        message, hint = await refusal(control.scale("api", 3, PATIENCE), CommandFailed)
+        assert message == (
+            "api is not scaled to 3: api.2 is failed (ended before it was ready: ValueError: boom)"
+        )
+        assert hint == "see: launcher logs api"
+        assert backend.state("api").phase is Phase.READY
+
+
+async def test_scale_that_takes_too_long_goes_on() -> None:
+    """The message says what is waited for."""
+    async with running(component("api"), behaviours={"api.2": LATE}) as backend:
+        control = await up(backend)
+        message, _ = await refusal(control.scale("api", 2, SHORT), WaitTimeout)
+        assert message == "api is not scaled to 2 after 0.02 s: api.2 is starting"
+        backend.host.start("api.2")
+        await backend.until_phase("api.2", Phase.READY)
+
+
+async def test_scale_is_refused_while_the_backend_stops() -> None:
+    """Nothing new is started then."""
+    async with running(component("api"), behaviours={"api": [Behaviour(obeys_stop=False)]}) as backend:
+        control = await up(backend)
+        control.shutdown("a test")
+        await backend.until(lambda fleet: fleet.draining)
+        message, _ = await refusal(control.scale("api", 2, PATIENCE), CommandFailed)
+        assert message == "cannot scale api: the backend is being stopped"
+        backend.host.end("api", STOPPED)
+
+
+async def test_scale_of_what_cannot_be_scaled_changes_nothing() -> None:
+    """The refusals of the plan are those of the command."""
+    async with running(component("api")) as backend:
+        control = await up(backend)
+        before = control.view().fleet
+        await refusal(control.scale("apy", 2, PATIENCE), UnknownComponent)
+        await refusal(control.scale("api", 0, PATIENCE), UsageError)
+        assert control.view().fleet == before
+
+
 # ---- wait --------------------------------------------------------------------------------------------------------------------------
 
 
