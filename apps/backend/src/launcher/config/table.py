@@ -257,7 +257,7 @@ SETTINGS = (
     Field(
         "replicas",
         REPLICAS,
-        "How many processes run it, on one port. The first has the name of the component, others are called `NAME.2`, `NAME.3` …",
+        "How many processes run it, on one port. The first has the name of the component, others are `NAME.2`, `NAME.3`, and so on.",
         default=1,
         constraint=f"1 to {MOST_REPLICAS}; only in processes of their own: in a shared one, one runs",
         example="4",

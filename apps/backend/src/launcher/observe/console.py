@@ -235,7 +235,7 @@ class Console:
         """Tell of a successor, and of a life that did not end when it was asked to."""
         if change.role is Role.RETIRING:
             if change.exit is not None and change.exit.killed:
-                self._mark(change, f"incarnation {change.incarnation} had to be killed")
+                self._say_mark("!", "33", change, f"incarnation {change.incarnation} had to be killed")
         elif change.exit is not None:
             self._say_mark("✗", "31", change, f"the restart failed: {change.reason}; it goes on as it was")
             self._hint(change)

@@ -27,8 +27,6 @@ WEB = """
                 await send({"type": message["type"] + ".complete"})
                 if message["type"] == "lifespan.shutdown":
                     return
-        with open("lives.txt", "a") as lives:
-            pass
         variables = ["LAUNCHER_COMPONENT", "LAUNCHER_REPLICA", "PORT"]
         body = " ".join([VERSION, str(os.getpid()), *(os.environ.get(name, "-") for name in variables)])
         await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
