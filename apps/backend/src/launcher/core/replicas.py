@@ -15,7 +15,7 @@ from launcher.errors import CommandFailed, LauncherError, UnknownComponent, Usag
 from launcher.model.spec import MOST_REPLICAS, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from launcher.model.spec import ComponentSpec
 
@@ -25,7 +25,7 @@ def replica_name(declared: str, number: int) -> str:
     return declared if number == 1 else f"{declared}.{number}"
 
 
-def declared_name(name: str, known: Iterable[str]) -> str:
+def declared_name(name: str, known: Container[str]) -> str:
     """Return the component that a replica belongs to, by the names there are; any other name is its own."""
     before, _, number = name.rpartition(".")
     return before if number.isdecimal() and before in known else name
@@ -33,7 +33,7 @@ def declared_name(name: str, known: Iterable[str]) -> str:
 
 def replicas_of(declared: str, known: Iterable[str]) -> tuple[str, ...]:
     """Return all replicas of a component among the names there are, the first one first."""
-    names = list(known)
+    names = dict.fromkeys(known)
     return tuple(name for name in names if declared_name(name, names) == declared)
 
 

@@ -243,7 +243,8 @@ class Console:
         else:
             seen.started_at = change.at
             if not self._quiet and not self._screen.redraws:
-                self._mark(change, f"is being restarted: incarnation {change.incarnation} is starting")
+                text = f"is being restarted: incarnation {change.incarnation} is starting"
+                self._say_mark("·", "", change, text)
 
     def _show_another_try(self, change: Transition) -> None:
         """An incarnation ended and another one follows; that somebody asked for it needs no word."""
