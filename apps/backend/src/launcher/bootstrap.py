@@ -29,7 +29,7 @@ from launcher.hosts.warm import Warm
 from launcher.model.events import ShutdownForced, ShutdownRequested
 from launcher.model.logs import LogLine, Stream
 from launcher.model.spec import Kind, Mode, Restart, RestartPolicy
-from launcher.model.state import FleetState, Phase
+from launcher.model.state import FleetState, Phase, Role
 from launcher.observe.console import Console
 from launcher.observe.logs import LogStore
 from launcher.observe.surroundings import surroundings
@@ -88,7 +88,8 @@ def up(options: UpOptions) -> int:
     # Before any thread or loop, and before the lock: whoever inherited that would keep it from the next launcher.
     early = forked_early() if plan.forked() else None
     with held(Path(plan.spec.run_dir), plan.spec.root):
-        return _run(plan, options, notes=(*loaded.warnings, *loaded.notes), controlled=True, early=early)
+        notes = (*loaded.warnings, *loaded.notes, *plan.notes)
+        return _run(plan, options, notes=notes, controlled=True, early=early)
 
 
 def run(options: UpOptions, names: Sequence[str]) -> int:
@@ -105,7 +106,7 @@ def run(options: UpOptions, names: Sequence[str]) -> int:
     chosen = set(selected(names, [component.name for component in spec.components]))
     once = Restart(policy=RestartPolicy.NEVER)
     alone = tuple(
-        replace(component, depends_on=(), restart=once)
+        replace(component, depends_on=(), restart=once, replicas=1)
         for component in spec.components
         if component.name in chosen
     )
@@ -257,13 +258,14 @@ class _Backend:
         self.hosts = [process, command]
 
         def host_of(name: str) -> Host:
-            if self.plan.components[name].kind is Kind.COMMAND:
+            plan = self.supervisor.plan
+            if plan.components[name].kind is Kind.COMMAND:
                 return command
-            if self.inline is not None and self.plan.placement[name] == MAIN:
+            if self.inline is not None and plan.placement[name] == MAIN:
                 return self.inline
             return process
 
-        return host_of, Probes(submit)
+        return host_of, Probes(submit, process.door)
 
     # -- what readers are told --
 
@@ -276,7 +278,8 @@ class _Backend:
         change = entry.transition
         if change.exit is None:
             return
-        text = change.exit.traceback or f"{change.before} -> {change.after}: {change.exit.message}"
+        what = f"{change.before} -> {change.after}" if change.role is Role.CURRENT else str(change.role)
+        text = change.exit.traceback or f"{what}: {change.exit.message}"
         self.logs.write(LogLine(entry.time, change.component, Stream.LAUNCHER, text, change.incarnation))
 
     async def _tick(self) -> None:

@@ -88,6 +88,19 @@ class Client:
         """Restart a component; returns when its new incarnation is ready. Arguments as for ``start``."""
         return self._command(name, "restart", timeout)
 
+    def scale(self, name: str, replicas: int, timeout: float | None = None) -> list[ComponentDocument]:
+        """Run another number of replicas; returns all of them when new ones are ready and others gone.
+
+        Args:
+            name: of the component, as it is declared.
+            replicas: how many there are to be, at least 1.
+            timeout: as for ``start``.
+        """
+        query = {"replicas": str(replicas)}
+        path = f"/components/{quoted(name)}/scale"
+        answer = self.request("POST", path, query, timeout=timeout, waits=True)
+        return cast("list[ComponentDocument]", answer["components"])
+
     def wait(self, name: str, condition: str = "ready", timeout: float | None = None) -> dict[str, Any]:
         """Return the document of the component when it is ``ready``, ``stopped`` or ``completed``.
 

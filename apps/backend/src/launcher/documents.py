@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from launcher.config.secrets import redacted
+from launcher.core.replicas import replicas_of
+from launcher.core.succession import beside
 from launcher.errors import ConfigError, LauncherError
 from launcher.model.spec import Kind
 from launcher.model.state import Desired, Phase
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from launcher.core.plan import Plan
     from launcher.core.view import View
     from launcher.model.spec import ComponentSpec
-    from launcher.model.state import DependencyState, Exit
+    from launcher.model.state import DependencyState, Exit, Successor
 
 SCHEMA = 1
 """Version of the documents; a field may be added under the same number, but none may change its meaning or vanish."""
@@ -44,8 +46,27 @@ class ExitDocument(TypedDict):
     killed: bool
 
 
+class SuccessorDocument(TypedDict):
+    """The incarnation that is being started beside the current one; its number is 0 before it was launched."""
+
+    incarnation: int
+    phase: str
+    pid: int | None
+    seconds: float
+    reason: str
+
+
+class RetiringDocument(TypedDict):
+    """An earlier incarnation that was asked to stop and has not ended."""
+
+    incarnation: int
+    pid: int | None
+    seconds: float
+    killed: bool
+
+
 class ComponentDocument(TypedDict):
-    """One component; durations in seconds."""
+    """One component; durations in seconds. ``beside`` says in words what the three fields after it hold."""
 
     name: str
     kind: str
@@ -64,6 +85,12 @@ class ComponentDocument(TypedDict):
     next_attempt_in: float | None
     last_exit: ExitDocument | None
     log: str
+    beside: str
+    successor: SuccessorDocument | None
+    retiring: list[RetiringDocument]
+    failed_restart: ExitDocument | None
+    replica: int
+    replicas: int
 
 
 class DependencyDocument(TypedDict):
@@ -162,6 +189,20 @@ def component_document(view: View, name: str) -> ComponentDocument:
         "next_attempt_in": None if attempt is None else _seconds(attempt - view.now),
         "last_exit": None if state.last_exit is None else _exit(state.last_exit),
         "log": log_path(view.plan.spec.log_dir, name),
+        "beside": redacted(beside(state)),
+        "successor": None if state.successor is None else _successor(view, state.successor),
+        "retiring": [
+            {
+                "incarnation": life.incarnation,
+                "pid": life.pid,
+                "seconds": _seconds(view.now - life.since),
+                "killed": life.kills > 0,
+            }
+            for life in state.retiring
+        ],
+        "failed_restart": None if state.failed_restart is None else _exit(state.failed_restart),
+        "replica": spec.replica,
+        "replicas": len(replicas_of(spec.declared_name, view.plan.components)),
     }
 
 
@@ -212,7 +253,7 @@ def plan_document(
         ],
         "run_dir": plan.spec.run_dir,
         "log_dir": plan.spec.log_dir,
-        "notes": [redacted(note) for note in notes],
+        "notes": [redacted(note) for note in (*plan.notes, *notes)],
         "warnings": [redacted(warning) for warning in warnings],
     }
 
@@ -228,6 +269,8 @@ def _planned(plan: Plan, spec: ComponentSpec) -> dict[str, Any]:
         "url": address(spec) or None,
         "depends_on": list(spec.depends_on),
         "ready": ready_when(spec),
+        "overlap": bool(spec.overlap),
+        "replica": spec.replica,
     }
 
 
@@ -251,6 +294,16 @@ def ready_when(spec: ComponentSpec) -> str:
         else f"alive for {probe.seconds:g} s"
     )
     return asked if spec.kind is Kind.COMMAND else f"{told}, then {asked}"
+
+
+def _successor(view: View, successor: Successor) -> SuccessorDocument:
+    return {
+        "incarnation": successor.incarnation,
+        "phase": str(successor.phase),
+        "pid": successor.pid,
+        "seconds": _seconds(view.now - successor.since),
+        "reason": redacted(successor.reason),
+    }
 
 
 def _exit(ended: Exit) -> ExitDocument:

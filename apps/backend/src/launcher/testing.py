@@ -50,6 +50,7 @@ class FleetRunner:
     """Runs a plan on told time: events in, phases and effects out. Timers fire when time passes, nothing else happens by itself.
 
     Attributes:
+        plan: the present one.
         fleet: the state after the last event.
         effects: everything that was asked of the world, in order.
         transitions: everything that was published, in order.
@@ -63,7 +64,7 @@ class FleetRunner:
         self.fleet = fleets.initial(plan, self.clock())
         self.effects: list[Effect] = []
         self.transitions: list[Transition] = []
-        self.armed: dict[tuple[Timer, str], tuple[float, SetTimer]] = {}
+        self.armed: dict[tuple[Timer, str, int], tuple[float, SetTimer]] = {}
         self.finish: Finish | None = None
 
     def send(self, *events: Event) -> tuple[Effect, ...]:
@@ -71,6 +72,7 @@ class FleetRunner:
         asked: list[Effect] = []
         for event in events:
             step = fleets.advance(self.plan, self.fleet, event, self.clock())
+            self.plan = step.plan
             self.fleet = step.fleet
             self.transitions.extend(step.transitions)
             for effect in step.effects:
@@ -111,10 +113,10 @@ class FleetRunner:
 
     def _note(self, effect: Effect) -> None:
         match effect:
-            case SetTimer(timer=timer, name=name, delay=delay):
-                self.armed[timer, name] = (self.clock() + delay, effect)
-            case CancelTimer(timer=timer, name=name):
-                self.armed.pop((timer, name), None)
+            case SetTimer(timer=timer, name=name, incarnation=incarnation, delay=delay):
+                self.armed[timer, name, incarnation] = (self.clock() + delay, effect)
+            case CancelTimer(timer=timer, name=name, incarnation=incarnation):
+                self.armed.pop((timer, name, incarnation), None)
             case Finish():
                 self.finish = effect
 
@@ -195,7 +197,7 @@ class FakeHost:
 
     Attributes:
         calls: every ``(method, component, incarnation)`` in order.
-        alive: the living incarnation of each component.
+        lives: every living incarnation, by component and number, with its behaviour.
     """
 
     def __init__(
@@ -207,24 +209,29 @@ class FakeHost:
         self._behaviours = dict(behaviours or {})
         self._launches: dict[str, int] = {}
         self._pid = FIRST_PID
+        self.lives: dict[tuple[str, int], Behaviour] = {}
         self.calls: list[tuple[str, str, int]] = []
-        self.alive: dict[str, int] = {}
+
+    @property
+    def alive(self) -> dict[str, int]:
+        """The living incarnation of each component; where several live, the newest."""
+        return dict(sorted(self.lives))
 
     def launch(self, spec: ComponentSpec, incarnation: int) -> None:
         """Begin a life as its behaviour says.
 
         Raises:
             Exception: the refusal of the behaviour.
-            RuntimeError: an earlier life of the component is not over; no supervisor may ask for that.
+            RuntimeError: an earlier life of a component that may not overlap is not over; no supervisor may ask for that.
         """
         self.calls.append(("launch", spec.name, incarnation))
-        if spec.name in self.alive:
+        if spec.name in self.alive and not spec.overlap:
             raise RuntimeError(f"{spec.name} is launched while incarnation {self.alive[spec.name]} lives")
         self._launches[spec.name] = self._launches.get(spec.name, 0) + 1
         behaviour = self._behaviour(spec.name)
         if behaviour.refusal is not None:
             raise behaviour.refusal
-        self.alive[spec.name] = incarnation
+        self.lives[spec.name, incarnation] = behaviour
         self._report(Launched(spec.name, incarnation, self._pid))
         self._pid += 1
         if behaviour.starts:
@@ -235,26 +242,31 @@ class FakeHost:
     def request_stop(self, component: str, incarnation: int) -> None:
         """End the life, if it obeys."""
         self.calls.append(("request_stop", component, incarnation))
-        if self.alive.get(component) == incarnation and self._behaviour(component).obeys_stop:
-            self.end(component, Exit(ExitKind.RETURNED, "stopped"))
+        behaviour = self.lives.get((component, incarnation))
+        if behaviour is not None and behaviour.obeys_stop:
+            self.end(component, Exit(ExitKind.RETURNED, "stopped"), incarnation)
 
     def kill(self, component: str, incarnation: int) -> None:
         """End the life, if that is possible."""
         self.calls.append(("kill", component, incarnation))
-        if self.alive.get(component) == incarnation and self._behaviour(component).obeys_kill:
-            self.end(component, Exit(ExitKind.SIGNALLED, "killed by SIGKILL", signal=9, killed=True))
+        behaviour = self.lives.get((component, incarnation))
+        if behaviour is not None and behaviour.obeys_kill:
+            killed = Exit(ExitKind.SIGNALLED, "killed by SIGKILL", signal=9, killed=True)
+            self.end(component, killed, incarnation)
 
     async def close(self) -> None:
         """Forget what is left."""
-        self.alive.clear()
+        self.lives.clear()
 
     def start(self, component: str) -> None:
-        """Let the living incarnation report that it has started."""
+        """Let the newest living incarnation report that it has started."""
         self._report(Started(component, self.alive[component]))
 
-    def end(self, component: str, ended: Exit) -> None:
-        """Let the living incarnation end."""
-        self._report(Exited(component, self.alive.pop(component), ended))
+    def end(self, component: str, ended: Exit, incarnation: int | None = None) -> None:
+        """Let an incarnation end, by default the newest that lives."""
+        number = self.alive[component] if incarnation is None else incarnation
+        del self.lives[component, number]
+        self._report(Exited(component, number, ended))
 
     def _behaviour(self, component: str) -> Behaviour:
         behaviours = self._behaviours.get(component) or (Behaviour(),)

@@ -44,7 +44,7 @@ def test_commands_are_understood(line: str) -> None:
     parser = Parser(prog=f"launcher {verb}")
     module = import_module(f"launcher.cli.{COMMANDS[verb].module}")
     module.configure(parser, verb)
-    required = ["NAME"] if verb in {"start", "stop", "restart", "run"} and not arguments else []
+    required = ["NAME"] if verb in {"start", "stop", "restart", "run", "scale"} and not arguments else []
     parser.parse_args([*arguments, *required])
 
 

@@ -30,6 +30,9 @@ COMMANDS = {
     "start": Command("control", "start components, with what they need; returns when they are ready"),
     "stop": Command("control", "stop components; returns when nothing of them is left"),
     "restart": Command("control", "restart components; returns when the new incarnations are ready"),
+    "scale": Command(
+        "scale", "run another number of replicas; returns when new ones are ready and others gone"
+    ),
     "status": Command("status", "show every component and dependency"),
     "logs": Command("logs", "show or follow the logs, whether a launcher runs or not"),
     "wait": Command("wait", "wait until a component is ready, stopped or completed"),

@@ -113,12 +113,20 @@ def situation(item: ComponentDocument) -> str:
     if item["waits_for"]:
         return "waits for " + ", ".join(f"{wait['name']} ({wait['what']})" for wait in item["waits_for"])
     if item["phase"] in FINE:
-        return item["url"] or "-"
+        return _with_beside(item, item["url"] or "-")
     again = item["next_attempt_in"]
     parts = [] if again is None else [f"again in {duration(again)}"]
     if item["reason"]:
         parts.append(item["reason"])
-    return ": ".join(parts) or item["url"] or "-"
+    return _with_beside(item, ": ".join(parts) or item["url"] or "-")
+
+
+def _with_beside(item: ComponentDocument, text: str) -> str:
+    """Return the text with what happens beside the current incarnation, of which a launcher of an earlier version says nothing."""
+    beside = item.get("beside", "")
+    if not beside:
+        return text
+    return f"{text} ({beside})" if text != "-" else beside
 
 
 def _dependency_lines(items: Sequence[DependencyDocument], *, color: bool) -> list[str]:

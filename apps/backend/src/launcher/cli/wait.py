@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from launcher.cli.messages import say
 from launcher.cli.parser import add_output, add_project, add_timeout, paths_from
 from launcher.client import Client
+from launcher.core.names import selected
 from launcher.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser, _verb: str) -> None:
     """Add the arguments."""
     parser.add_argument(
-        "name", nargs="?", default="", metavar="NAME", help="the component; none for the whole backend"
+        "name",
+        nargs="?",
+        default="",
+        metavar="NAME",
+        help="the component, with all its replicas; none for the whole backend",
     )
     parser.add_argument(
         "--for",
@@ -39,9 +44,15 @@ def run(args: argparse.Namespace) -> int:
             f"cannot wait for {condition}: no component is named",
             hint="launcher wait NAME --for " + condition,
         )
-    document = Client(paths_from(args).socket).wait(args.name, condition, args.timeout)
+    client = Client(paths_from(args).socket)
+    names = [args.name]
+    if args.name and client.component(args.name)["replicas"] > 1:
+        names = selected(names, [item["name"] for item in client.status()["components"]])
+    documents = [client.wait(name, condition, args.timeout) for name in names]
     if args.output == "json":
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-    else:
+        shown = documents if len(documents) > 1 else documents[0]
+        sys.stdout.write(json.dumps(shown, indent=2, ensure_ascii=False) + "\n")
+        return ExitCode.OK
+    for document in documents:
         say(f"{document['name']} is {document.get('phase') or document['launcher']['state']}")
     return ExitCode.OK

@@ -85,6 +85,11 @@ class Values:
         """Return a truth value."""
         return self.get(*path) is True
 
+    def choice(self, *path: str) -> bool | None:
+        """Return a truth value, or ``None`` where the choice is not made."""
+        value = self.get(*path)
+        return value if isinstance(value, bool) else None
+
     def number(self, *path: str) -> float:
         """Return a number of seconds, or 0."""
         value = self.get(*path)
@@ -246,6 +251,8 @@ def component(
         access_log=values.flag("access_log"),
         root_path=values.text("root_path"),
         warm=values.flag("warm"),
+        overlap=values.choice("overlap"),
+        replicas=values.whole("replicas"),
     )
 
 

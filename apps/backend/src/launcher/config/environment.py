@@ -23,6 +23,7 @@ FOREIGN_VARIABLES: Mapping[str, str] = {
     "LAUNCHER_LEGACY": "for the backend; the launcher ignores it",
     "LAUNCHER_COMPONENT": "set by the launcher for each component: its name",
     "LAUNCHER_INCARNATION": "set by the launcher for each component: number of its life",
+    "LAUNCHER_REPLICA": "set by the launcher for each component: which of its replicas it is, from 1",
     "LAUNCHER_LIFE": "set by the launcher for each component: marks the processes of one life",
 }
 """Variables of the same prefix that are never read as configuration."""

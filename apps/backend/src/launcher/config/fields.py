@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from launcher.config import ready, urls, values
 from launcher.config.values import Type
-from launcher.model.spec import Kind, Mode, RestartPolicy, TaskDeath
+from launcher.model.spec import MOST_REPLICAS, Kind, Mode, RestartPolicy, TaskDeath
 
 KeyPath = tuple[str, ...]
 
@@ -126,6 +126,12 @@ PORT = Type(
     "port", values.parse_port, {"type": "integer", "minimum": 1, "maximum": 65535}, values.number_from_text
 )
 COUNT = Type("whole number", values.parse_count, {"type": "integer", "minimum": 0}, values.number_from_text)
+REPLICAS = Type(
+    "whole number",
+    values.parse_replicas,
+    {"type": "integer", "minimum": 1, "maximum": MOST_REPLICAS},
+    values.number_from_text,
+)
 TARGET = Type("module:attribute", values.parse_target, {"type": "string", "pattern": values.TARGET_PATTERN})
 ADDRESS = Type("address", values.parse_address, {"type": "string", "pattern": values.ADDRESS_PATTERN})
 LIST = Type("list of texts", values.parse_list, _STRINGS, values.list_from_text)

@@ -207,6 +207,7 @@ def _read_dotenv(
     for name in (
         "LAUNCHER_COMPONENT",
         "LAUNCHER_INCARNATION",
+        "LAUNCHER_REPLICA",
         "LAUNCHER_LIFE",
         "LAUNCHER_ENV_FILE",
         "LAUNCHER_FILE",

@@ -11,7 +11,7 @@ from launcher.config.environment import fields
 from launcher.config.fields import KeyPath, Node
 from launcher.config.secrets import MASK, is_secret_name, shown
 from launcher.config.table import COMPONENT, DEPENDENCY, LAUNCHER
-from launcher.model.spec import ComponentSpec, LauncherSpec, Probe, ProbeKind
+from launcher.model.spec import ComponentSpec, Kind, LauncherSpec, Probe, ProbeKind
 
 DEFAULT = "default"
 
@@ -133,6 +133,7 @@ def _component_values(spec: ComponentSpec) -> dict[KeyPath, object]:
         ("ready",): _probe(spec.ready) if spec.ready else None,
         ("restart", "policy"): str(spec.restart.policy),
         ("on_task_death",): None if ("on_task_death",) in silent else str(spec.on_task_death),
+        ("overlap",): None if ("overlap",) in silent else spec.kind is Kind.ASGI,
         ("root_path",): None,
     }
 

@@ -17,6 +17,7 @@ from launcher.config.fields import (
     PATH,
     PORT,
     READY,
+    REPLICAS,
     SECONDS,
     SIGNAL,
     SOME_SECONDS,
@@ -30,7 +31,7 @@ from launcher.config.fields import (
     variables,
 )
 from launcher.config.table_restart import RESTART
-from launcher.model.spec import Kind
+from launcher.model.spec import MOST_REPLICAS, Kind
 
 _ASGI = frozenset({Kind.ASGI})
 _AGENT = frozenset({Kind.AGENT})
@@ -270,6 +271,24 @@ SETTINGS = (
         kinds=IN_PYTHON,
     ),
     Field("access_log", FLAG, "HTTP requests are logged.", default=True, example="false", kinds=_ASGI),
+    Field(
+        "replicas",
+        REPLICAS,
+        "How many processes run it, on one port. The first has the name of the component, others are `NAME.2`, `NAME.3`, and so on.",
+        default=1,
+        constraint=f"1 to {MOST_REPLICAS}; only in processes of their own: in a shared one, one runs",
+        example="4",
+        kinds=IN_PYTHON,
+    ),
+    Field(
+        "overlap",
+        FLAG,
+        "On a restart, the new incarnation is ready before the old one is asked to stop.",
+        default_doc="`true` for ASGI components, `false` for agents",
+        constraint="only in a process of its own; in a shared one it is stopped first, whatever is declared",
+        example="false",
+        kinds=IN_PYTHON,
+    ),
     Field(
         "root_path",
         ANY_TEXT,

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from launcher.model.spec import MOST_REPLICAS
+
 NAME_PATTERN = r"^[A-Za-z0-9_-]{1,63}$"
 VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 TARGET_PATTERN = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
@@ -175,6 +177,14 @@ def parse_count(value: object, least: int = 0) -> int:
     if value < least:
         raise BadValue(f"must be at least {least}, not {value}")
     return value
+
+
+def parse_replicas(value: object) -> int:
+    """Check a number of replicas."""
+    number = parse_count(value, least=1)
+    if number > MOST_REPLICAS:
+        raise BadValue(f"must be at most {MOST_REPLICAS}, not {number}")
+    return number
 
 
 def parse_port(value: object) -> int:

@@ -2,7 +2,7 @@
 
 ``advance`` folds one event into the state of the fleet. It routes component events to the machine, and then settles everything that
 follows at once: components whose requirements are met are released, a stopping backend goes down dependents first, a failed start or a
-critical failure stops the rest.
+critical failure stops the rest. The plan changes with the fleet when replicas come or go.
 """
 
 from __future__ import annotations
@@ -11,6 +11,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from launcher.core import machine
+from launcher.core.changes import change
+from launcher.core.plan import scaled
+from launcher.core.replicas import replica_name, replicas_of
+from launcher.core.succession import knows
+from launcher.core.waits import unmet, waiting
 from launcher.model.effects import CancelTimer, Effect, Finish, SetTimer, Timer, WatchDependency
 from launcher.model.events import (
     ComponentEvent,
@@ -22,6 +27,7 @@ from launcher.model.events import (
     GraceOver,
     IncarnationEvent,
     RestartRequested,
+    Scaled,
     ShutdownDeadline,
     ShutdownForced,
     ShutdownRequested,
@@ -31,7 +37,6 @@ from launcher.model.events import (
     Transition,
 )
 from launcher.model.state import (
-    ALIVE,
     AT_REST,
     ComponentState,
     DependencyState,
@@ -43,8 +48,6 @@ from launcher.model.state import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from launcher.core.plan import Plan
 
 FORCED_PATIENCE = 3.0
@@ -57,26 +60,12 @@ EXIT_KILLED = 75
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The outcome of one event."""
+    """The outcome of one event; the plan is another one only after replicas have come or gone."""
 
+    plan: Plan
     fleet: FleetState
     effects: tuple[Effect, ...] = ()
     transitions: tuple[Transition, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Something that a component waits for.
-
-    Attributes:
-        name: the component or dependency waited for.
-        what: how it stands with it, for people.
-        since: when the waiting began, monotonic seconds.
-    """
-
-    name: str
-    what: str
-    since: float
 
 
 def initial(plan: Plan, now: float) -> FleetState:
@@ -95,33 +84,12 @@ def advance(plan: Plan, fleet: FleetState, event: Event, now: float) -> Step:
     turn = _Turn(plan, fleet, now)
     turn.take(event)
     turn.settle()
-    return Step(turn.fleet, tuple(turn.effects), tuple(turn.transitions))
+    return Step(turn.plan, turn.fleet, tuple(turn.effects), tuple(turn.transitions))
 
 
-def waits_for(plan: Plan, fleet: FleetState, name: str) -> tuple[Wait, ...]:
-    """Return what ``name`` still needs before it can start; empty when it is not waiting."""
-    if fleet.components[name].phase is not Phase.WAITING:
-        return ()
-    return tuple(_missing(plan, fleet, name))
-
-
-def _missing(plan: Plan, fleet: FleetState, name: str) -> Iterator[Wait]:
-    for needed in plan.components[name].depends_on:
-        if needed in fleet.dependencies:
-            dependency = fleet.dependencies[needed]
-            if not dependency.up:
-                since = dependency.since if dependency.watched_since is None else dependency.watched_since
-                yield Wait(needed, dependency.reason or "not checked yet", since)
-        elif not _satisfied(plan, fleet.components[needed]):
-            state = fleet.components[needed]
-            yield Wait(needed, f"{state.phase}{f' ({state.reason})' if state.reason else ''}", state.since)
-
-
-def _satisfied(plan: Plan, state: ComponentState) -> bool:
-    """Whether dependents of this component may start: it is ready, or, as a one-shot, has completed."""
-    if plan.components[state.name].oneshot:
-        return state.phase is Phase.COMPLETED
-    return state.phase in (Phase.READY, Phase.COMPLETED)
+def _at_rest(state: ComponentState) -> bool:
+    """Whether nothing of it is left, and nothing more comes of it unless somebody asks."""
+    return state.phase in AT_REST and not state.lives
 
 
 class _Turn:
@@ -146,10 +114,11 @@ class _Turn:
                 self._drain(reason, code)
             case ShutdownForced(reason=reason, exit_code=code):
                 self._drain(reason, code)
-                if not self.fleet.forced:  # whoever goes on asking must not push the end away
-                    self._force(code)
+                self._force(code)
             case ShutdownDeadline():
                 self._out_of_time()
+            case Scaled(name=name, replicas=replicas):
+                self._scale(name, replicas)
             case StartAllRequested():
                 for name in self.fleet.components:
                     self._start(name)
@@ -166,46 +135,73 @@ class _Turn:
                 self.apply(event)
 
     def _start(self, name: str, wish: ComponentEvent | None = None) -> None:
-        """A wish to start, or restart, something includes what it needs."""
-        if self.fleet.draining:
+        """A wish to start, or restart, something includes what it needs; what is to leave is not brought back."""
+        if self.fleet.draining or name in self.fleet.leaving:
             return
         for needed in self.plan.requirements(name):
             state = self.fleet.components[needed]
+            if needed in self.fleet.leaving:
+                continue
             if state.desired is Desired.DOWN or state.phase is Phase.FAILED:
                 self.apply(StartRequested(needed))
         self.apply(wish or StartRequested(name))
 
     def apply(self, event: ComponentEvent) -> None:
         """Route an event to the machine, unless it comes from a life that is over."""
-        before = self.fleet.components[event.component]
-        if isinstance(event, IncarnationEvent) and event.incarnation != before.incarnation:
+        before = self.fleet.components.get(event.component)
+        if before is None or (isinstance(event, IncarnationEvent) and not knows(before, event)):
             return
         after, effects = machine.step(self.plan.components[event.component], before, event, self.now)
         self.effects.extend(effects)
         if after is before:
             return
         self.fleet = replace(self.fleet, components={**self.fleet.components, after.name: after})
-        if (after.phase, after.desired) != (before.phase, before.desired):
-            self._publish(event, before, after)
+        told = change(before, after, event, self.now)
+        if told is not None:
+            self._publish(told)
 
-    def _publish(self, event: ComponentEvent, before: ComponentState, after: ComponentState) -> None:
-        ended = after.last_exit if after.last_exit is not before.last_exit else None
-        self.transitions.append(
-            Transition(
-                component=after.name,
-                incarnation=after.incarnation,
-                before=before.phase,
-                after=after.phase,
-                desired=after.desired,
-                event=type(event).__name__,
-                at=self.now,
-                reason=after.reason,
-                exit=ended,
-                pid=after.pid or before.pid,
-            )
-        )
-        if self.fleet.draining and ended is not None and ended.killed:
+    def _publish(self, told: Transition) -> None:
+        self.transitions.append(told)
+        if self.fleet.draining and told.exit is not None and told.exit.killed:
             self.fleet = replace(self.fleet, killed=True)
+
+    # -- replicas --
+
+    def _scale(self, name: str, replicas: int) -> None:
+        """Add what is missing, and stop what is too many; that leaves when it has ended."""
+        if self.fleet.draining:
+            return
+        present = replicas_of(name, self.plan.components)
+        wanted = [replica_name(name, number) for number in range(1, replicas + 1)]
+        leaving = (self.fleet.leaving - set(wanted)) | (set(present) - set(wanted))
+        self._adopt(scaled(self.plan, name, max(replicas, len(present))))
+        self.fleet = replace(self.fleet, leaving=leaving)
+        for each in wanted:
+            self._start(each)
+        for each in set(present) & leaving:
+            self.apply(StopRequested(each, "not wanted any more"))
+
+    def _adopt(self, plan: Plan) -> None:
+        """Go on with another plan; components that both have stay as they are."""
+        self.plan = plan
+        known = self.fleet.components
+        gone = {name: state.last_number for name, state in known.items() if name not in plan.components}
+        left = {**self.fleet.left, **gone}
+        components = {
+            name: known.get(name) or ComponentState(name, since=self.now, newest=left.get(name, 0))
+            for name in plan.components
+        }
+        self.fleet = replace(self.fleet, components=components, left=left)
+
+    def _part(self) -> None:
+        """Let go of replicas that were to leave and have ended; those of one component go together, so that their numbers stay without gaps."""
+        owners = {self.plan.components[name].declared_name for name in self.fleet.leaving}
+        for owner in owners:
+            present = replicas_of(owner, self.plan.components)
+            leaving = self.fleet.leaving & set(present)
+            if all(_at_rest(self.fleet.components[name]) for name in leaving):
+                self._adopt(scaled(self.plan, owner, len(present) - len(leaving)))
+                self.fleet = replace(self.fleet, leaving=self.fleet.leaving - leaving)
 
     # -- dependencies --
 
@@ -261,11 +257,14 @@ class _Turn:
 
     def _force(self, exit_code: int | None = None) -> None:
         """Kill whatever is still alive, whether or not it was its turn to stop."""
+        if self.fleet.forced:  # whoever goes on asking must not push the end away
+            return
         code = self.fleet.exit_code if exit_code is None else exit_code
         self.fleet = replace(self.fleet, forced=True, exit_code=code)
         for state in list(self.fleet.components.values()):
             self.apply(StopRequested(state.name, self.fleet.drain_reason))
-            self.apply(GraceOver(state.name, state.incarnation))
+            for incarnation in state.lives:
+                self.apply(GraceOver(state.name, incarnation))
         self.effects.append(SetTimer(Timer.SHUTDOWN, "", 0, FORCED_PATIENCE))
 
     def _out_of_time(self) -> None:
@@ -274,7 +273,7 @@ class _Turn:
         if not self.fleet.forced:
             self._force()
             return
-        stuck = [state.name for state in self.fleet.components.values() if state.phase not in AT_REST]
+        stuck = [state.name for state in self.fleet.components.values() if not _at_rest(state)]
         self._finish(self.fleet.exit_code or EXIT_KILLED, f"gave up waiting for {', '.join(stuck)} to end")
 
     def _finish(self, exit_code: int, reason: str) -> None:
@@ -289,6 +288,7 @@ class _Turn:
         """Draw all conclusions from the present state; each round either changes something or is the last."""
         while True:
             before = self.fleet
+            self._part()
             self._judge()
             if self.fleet.draining:
                 self._stop_next()
@@ -300,9 +300,9 @@ class _Turn:
 
     def _release(self) -> None:
         for name, state in self.fleet.components.items():
-            if state.phase is not Phase.WAITING:
+            if not waiting(state):
                 continue
-            missing = list(_missing(self.plan, self.fleet, name))
+            missing = list(unmet(self.plan, self.fleet, name))
             if not missing:
                 self.apply(DependenciesReady(name))
             for wait in missing:
@@ -315,7 +315,7 @@ class _Turn:
             if state.desired is Desired.DOWN or state.phase in AT_REST:
                 continue
             dependents = self.plan.dependents[name]
-            if all(self.fleet.components[other].phase not in ALIVE for other in dependents):
+            if not any(self.fleet.components[other].lives for other in dependents):
                 self.apply(StopRequested(name, self.fleet.drain_reason))
 
     def _judge(self) -> None:
@@ -343,7 +343,7 @@ class _Turn:
     def _conclude(self) -> None:
         states = self.fleet.components.values()
         if self.fleet.draining:
-            if all(state.phase in AT_REST for state in states):
+            if all(_at_rest(state) for state in states):
                 self._finish(self._exit_code(), self.fleet.drain_reason)
         elif all(self._has_ended(state) for state in states):
             self._drain("every component has ended", 0)

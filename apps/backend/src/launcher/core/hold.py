@@ -62,13 +62,16 @@ def may_accept(spec: ComponentSpec, state: ComponentState) -> bool:
 def unserved(plan: Plan, fleet: FleetState, before: Mapping[str, float], now: float) -> Mapping[str, float]:
     """Return the components whose port is held while nobody serves it, and since when.
 
-    What is in ``before``, the last answer, keeps its time.
+    Replicas share the port of the component as it is declared: one that serves is enough. What is in ``before``, the last answer, keeps its
+    time.
     """
-    return {
-        name: before.get(name, now)
+    ports = {spec.declared_name: spec for spec in plan.components.values() if spec.held}
+    served = {
+        spec.declared_name
         for name, spec in plan.components.items()
-        if spec.held and not serves(spec, fleet.components[name])
+        if spec.held and serves(spec, fleet.components[name])
     }
+    return {name: before.get(name, now) for name in ports if name not in served}
 
 
 def held(plan: Plan, fleet: FleetState, since: Mapping[str, float], now: float) -> Held:

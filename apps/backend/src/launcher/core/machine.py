@@ -1,6 +1,7 @@
 """The life of one component: a table of events and phases.
 
-Everything that decides about one component is in this file. Two rules keep it honest:
+Everything that decides about one component is in this file and, for incarnations beside the current one, in ``launcher.core.succession``. Two
+rules keep it honest:
 
 1. Every cell of ``TABLE`` is filled; what is ignored is ignored in writing.
 2. Nothing here acts. A step returns the next state and the effects that the supervisor is to perform.
@@ -10,10 +11,12 @@ Events of an incarnation that is over never arrive here: ``launcher.core.fleet``
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
+from launcher.core.action import KILL_REPEAT, Action, Result, ignore
 from launcher.core.restart import backoff_delay, jittered, window_used_up, within_window
+from launcher.core.succession import BESIDE, begun, concerned, promoted
 from launcher.model.effects import (
     CancelTimer,
     Effect,
@@ -33,6 +36,7 @@ from launcher.model.events import (
     DependencyFailed,
     Exited,
     GraceOver,
+    IncarnationEvent,
     Launched,
     LivenessLost,
     RestartRequested,
@@ -45,46 +49,31 @@ from launcher.model.spec import RestartPolicy
 from launcher.model.state import ComponentState, Desired, Exit, ExitKind, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from launcher.model.events import ComponentEvent
     from launcher.model.spec import ComponentSpec
 
-KILL_REPEAT = 2.0
-"""Seconds between two attempts to kill what is still there."""
-
-Result: TypeAlias = tuple[ComponentState, tuple[Effect, ...]]
-"""The next state and what is to be done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """What a cell of the table does.
-
-    Attributes:
-        name: short and unique; labels the arrow in the diagram.
-        targets: the phases it may lead to; empty when the phase stays.
-        handle: ``(spec, state, event, now) -> (state, effects)``.
-    """
-
-    name: str
-    targets: tuple[Phase, ...]
-    handle: Callable[[ComponentSpec, ComponentState, ComponentEvent, float], Result]
-
 
 def step(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now: float) -> Result:
-    """Return the state after ``event`` and the effects to perform; the one entry to the table."""
-    after, effects = TABLE[type(event)][state.phase].handle(spec, state, event, now)
+    """Return the state after ``event`` and the effects to perform; the one entry to both tables.
+
+    What an incarnation tells goes to the table of that incarnation. A wish, or news of dependencies, concerns the current incarnation and its
+    successor; but where there is a successor, whoever wishes a restart means that one.
+    """
+    beside = concerned(state, event)
+    after, effects = state, cast("tuple[Effect, ...]", ())
+    if beside is None or not isinstance(event, IncarnationEvent | RestartRequested):
+        after, effects = TABLE[type(event)][state.phase].handle(spec, state, event, now)
+    if beside is not None:
+        after, more = BESIDE[type(event)][beside].handle(spec, after, event, now)
+        effects = (*effects, *more)
     if after.phase is not state.phase:
         after = replace(after, since=now)
     return after, effects
 
 
 # ---- what the cells do --------------------------------------------------------------------------------------------------
-
-
-def _ignore(_spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, _now: float) -> Result:
-    return state, ()
 
 
 def _want_up(_spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, _now: float) -> Result:
@@ -99,24 +88,32 @@ def _want_up(_spec: ComponentSpec, state: ComponentState, _event: ComponentEvent
         next_attempt_at=None,
         reason="",
     )
-    return after, (CancelTimer(Timer.BACKOFF, state.name),)
+    return after, (CancelTimer(Timer.BACKOFF, state.name, state.incarnation),)
 
 
 def _retry(_spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, _now: float) -> Result:
     return replace(state, phase=Phase.WAITING, next_attempt_at=None), (
-        CancelTimer(Timer.BACKOFF, state.name),
+        CancelTimer(Timer.BACKOFF, state.name, state.incarnation),
     )
 
 
 def _stay_down(_spec: ComponentSpec, state: ComponentState, event: ComponentEvent, _now: float) -> Result:
-    """It is not running: wanting it down is all there is to do."""
+    """It is not running: wanting it down is all there is to do, but for earlier incarnations that still retire."""
     reason = cast("StopRequested", event).reason
-    after = replace(state, phase=Phase.STOPPED, desired=Desired.DOWN, next_attempt_at=None, reason=reason)
-    return after, (CancelTimer(Timer.BACKOFF, state.name),)
+    phase = Phase.STOPPING if state.retiring else Phase.STOPPED
+    after = replace(
+        state,
+        phase=phase,
+        desired=Desired.DOWN,
+        next_attempt_at=None,
+        reason=reason,
+        ended=bool(state.retiring),
+    )
+    return after, (CancelTimer(Timer.BACKOFF, state.name, state.incarnation),)
 
 
 def _launch(spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, _now: float) -> Result:
-    incarnation = state.incarnation + 1
+    incarnation = state.last_number + 1
     after = replace(
         state,
         phase=Phase.STARTING,
@@ -126,6 +123,7 @@ def _launch(spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, 
         kills=0,
         reason="",
         pid=None,
+        failed_restart=None,
     )
     return after, (
         Launch(state.name, incarnation),
@@ -147,7 +145,7 @@ def _come_up(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, 
     """The component says that it has started; a probe may have to confirm it, and a one-shot is not done before it ends."""
     state = replace(state, started_at=now)
     if spec.oneshot:
-        return state, (CancelTimer(Timer.START, state.name),)
+        return state, (CancelTimer(Timer.START, state.name, state.incarnation),)
     if spec.ready is not None:
         return state, (StartProbe(state.name, state.incarnation),)
     return _become_ready(spec, state, event, now)
@@ -156,7 +154,7 @@ def _come_up(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, 
 def _become_ready(_spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, now: float) -> Result:
     ready_at = now if state.ready_at is None else state.ready_at
     after = replace(state, phase=Phase.READY, ready_at=ready_at, ever_ready=True, reason="")
-    return after, (CancelTimer(Timer.START, state.name),)
+    return after, (CancelTimer(Timer.START, state.name, state.incarnation),)
 
 
 def _become_unready(
@@ -182,11 +180,18 @@ def _stop(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, _no
             why = f": {state.reason}" if state.reason else ""
             after = replace(state, reason=f"not ready within {spec.start_timeout:g} s{why}")
     return replace(after, phase=Phase.STOPPING), (
-        StopProbe(state.name),
-        CancelTimer(Timer.START, state.name),
+        StopProbe(state.name, state.incarnation),
+        CancelTimer(Timer.START, state.name, state.incarnation),
         RequestStop(state.name, state.incarnation),
         SetTimer(Timer.GRACE, state.name, state.incarnation, spec.stop_grace),
     )
+
+
+def _restart(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now: float) -> Result:
+    """Replace it where two incarnations may live at once; elsewhere stop it first."""
+    if spec.overlap:
+        return begun(state, now), ()
+    return _stop(spec, state, event, now)
 
 
 def _want_up_again(
@@ -215,9 +220,9 @@ def _end(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now:
     over = replace(state, last_exit=ended, pid=None, reason=_explained(spec, state, ended))
     after, effects = _next_life(spec, over, ended, now)
     return after, (
-        StopProbe(state.name),
-        CancelTimer(Timer.START, state.name),
-        CancelTimer(Timer.GRACE, state.name),
+        StopProbe(state.name, state.incarnation),
+        CancelTimer(Timer.START, state.name, state.incarnation),
+        CancelTimer(Timer.GRACE, state.name, state.incarnation),
         *effects,
     )
 
@@ -238,6 +243,10 @@ def _explained(spec: ComponentSpec, state: ComponentState, ended: Exit) -> str:
 
 
 def _next_life(spec: ComponentSpec, state: ComponentState, ended: Exit, now: float) -> Result:
+    if state.successor is not None:
+        return promoted(state, state.successor), ()
+    if state.desired is Desired.DOWN and state.retiring:
+        return replace(state, ended=True), ()
     if state.desired is Desired.DOWN:
         return replace(state, phase=Phase.STOPPED), ()
     if state.restart_asked:
@@ -283,37 +292,41 @@ def _try_again(spec: ComponentSpec, state: ComponentState, now: float) -> Result
 
 # ---- the table ------------------------------------------------------------------------------------------------------------
 
-IGNORE = Action("ignore", (), _ignore)
+IGNORE: Action[Phase] = Action("ignore", (), ignore)
 WANT_UP = Action("want up", (Phase.WAITING,), _want_up)
 RETRY = Action("try again", (Phase.WAITING,), _retry)
-STAY_DOWN = Action("stay down", (Phase.STOPPED,), _stay_down)
+STAY_DOWN = Action("stay down", (Phase.STOPPED, Phase.STOPPING), _stay_down)
 LAUNCH = Action("launch", (Phase.STARTING,), _launch)
 ABANDON = Action("abandon", (Phase.FAILED,), _abandon)
-NOTE_PROCESS = Action("note process", (), _note_process)
+NOTE_PROCESS: Action[Phase] = Action("note process", (), _note_process)
 COME_UP = Action("come up", (Phase.READY,), _come_up)
 BECOME_READY = Action("become ready", (Phase.READY,), _become_ready)
-NOTE_REASON = Action("note reason", (), _note_reason)
+NOTE_REASON: Action[Phase] = Action("note reason", (), _note_reason)
 BECOME_UNREADY = Action("become unready", (Phase.UNREADY,), _become_unready)
 STOP = Action("stop", (Phase.STOPPING,), _stop)
-WANT_UP_AGAIN = Action("want up again", (), _want_up_again)
-WANT_DOWN_INSTEAD = Action("want down instead", (), _want_down_instead)
-KILL = Action("kill", (), _kill)
-END = Action("end", (Phase.WAITING, Phase.BACKOFF, Phase.COMPLETED, Phase.FAILED), _end)
-END_STOPPING = Action("end stopping", (Phase.STOPPED, Phase.WAITING, Phase.BACKOFF, Phase.FAILED), _end)
+RESTART = Action("restart", (Phase.STOPPING,), _restart)
+WANT_UP_AGAIN: Action[Phase] = Action("want up again", (), _want_up_again)
+WANT_DOWN_INSTEAD: Action[Phase] = Action("want down instead", (), _want_down_instead)
+KILL: Action[Phase] = Action("kill", (), _kill)
+END_STARTING = Action("end starting", (Phase.WAITING, Phase.BACKOFF, Phase.COMPLETED, Phase.FAILED), _end)
+END = Action("end", (Phase.WAITING, Phase.BACKOFF, Phase.COMPLETED, Phase.FAILED, Phase.STARTING), _end)
+END_STOPPING = Action(
+    "end stopping", (Phase.STOPPED, Phase.WAITING, Phase.BACKOFF, Phase.FAILED, Phase.STARTING), _end
+)
 
 
 def _row(  # noqa: PLR0913 (one argument per phase: a row of the table)
     *,
-    waiting: Action,
-    starting: Action,
-    ready: Action,
-    unready: Action,
-    stopping: Action,
-    backoff: Action,
-    stopped: Action,
-    failed: Action,
-    completed: Action,
-) -> Mapping[Phase, Action]:
+    waiting: Action[Phase],
+    starting: Action[Phase],
+    ready: Action[Phase],
+    unready: Action[Phase],
+    stopping: Action[Phase],
+    backoff: Action[Phase],
+    stopped: Action[Phase],
+    failed: Action[Phase],
+    completed: Action[Phase],
+) -> Mapping[Phase, Action[Phase]]:
     return {
         Phase.WAITING: waiting,
         Phase.STARTING: starting,
@@ -327,7 +340,7 @@ def _row(  # noqa: PLR0913 (one argument per phase: a row of the table)
     }
 
 
-TABLE: Mapping[type[ComponentEvent], Mapping[Phase, Action]] = {
+TABLE: Mapping[type[ComponentEvent], Mapping[Phase, Action[Phase]]] = {
     StartRequested: _row(
         waiting=IGNORE, starting=IGNORE, ready=IGNORE, unready=IGNORE, stopping=WANT_UP_AGAIN,
         backoff=WANT_UP, stopped=WANT_UP, failed=WANT_UP, completed=WANT_UP,
@@ -337,7 +350,7 @@ TABLE: Mapping[type[ComponentEvent], Mapping[Phase, Action]] = {
         backoff=STAY_DOWN, stopped=IGNORE, failed=STAY_DOWN, completed=IGNORE,
     ),
     RestartRequested: _row(
-        waiting=IGNORE, starting=STOP, ready=STOP, unready=STOP, stopping=WANT_UP_AGAIN,
+        waiting=IGNORE, starting=STOP, ready=RESTART, unready=RESTART, stopping=WANT_UP_AGAIN,
         backoff=WANT_UP, stopped=WANT_UP, failed=WANT_UP, completed=WANT_UP,
     ),
     DependenciesReady: _row(
@@ -373,7 +386,7 @@ TABLE: Mapping[type[ComponentEvent], Mapping[Phase, Action]] = {
         backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
     ),
     Exited: _row(
-        waiting=IGNORE, starting=END, ready=END, unready=END, stopping=END_STOPPING,
+        waiting=IGNORE, starting=END_STARTING, ready=END, unready=END, stopping=END_STOPPING,
         backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
     ),
     GraceOver: _row(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from launcher.core.replicas import replicas_of
 from launcher.core.suggest import did_you_mean
 from launcher.errors import UnknownComponent
 
@@ -17,14 +18,24 @@ ALL = "all"
 def selected(wanted: Sequence[str], known: Sequence[str]) -> list[str]:
     """Return the components that names, wildcards, entries of agents and ``all`` stand for, each once.
 
+    The name of a component stands for all its replicas; the first one alone is ``NAME.1``.
+
     Raises:
         UnknownComponent: one of them stands for nothing.
     """
     found: dict[str, None] = {}
     for text in wanted:
-        matching = [name for name in known if name == text] or [
-            name for name in known if name.startswith(f"{text}.") or fnmatchcase(name, text) or text == ALL
-        ]
+        first = text.removesuffix(".1")
+        matching = list(replicas_of(text, known)) if text in known else []
+        matching = (
+            matching
+            or [name for name in known if name == first != text]
+            or [
+                name
+                for name in known
+                if name.startswith(f"{text}.") or fnmatchcase(name, text) or text == ALL
+            ]
+        )
         if not matching:
             raise UnknownComponent(f'there is no component called "{text}"', hint=did_you_mean(text, known))
         found |= dict.fromkeys(matching)

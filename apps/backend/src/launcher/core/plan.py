@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from launcher.core.graph import descendants, find_cycles, waves
+from launcher.core.replicas import expanded, notes
 from launcher.core.suggest import did_you_mean
 from launcher.errors import ConfigError, Problem
 from launcher.model.spec import Kind, Mode
@@ -48,10 +49,11 @@ class Plan:
     Attributes:
         spec: the declaration, with ``mode`` decided.
         mode_reason: why this mode, for people.
-        components: every component by name, in declaration order.
+        components: every component by name, in declaration order, replicas one by one; whether it overlaps is decided.
         waves: names in order of start; the members of one wave do not depend on each other.
         dependents: for every component those that depend on it, directly or not.
         placement: for every component the name of the host that runs it.
+        notes: what is done otherwise than it was declared, for people.
     """
 
     spec: LauncherSpec
@@ -60,6 +62,12 @@ class Plan:
     waves: tuple[tuple[str, ...], ...]
     dependents: Mapping[str, frozenset[str]]
     placement: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def shared(self) -> frozenset[str]:
+        """The components that share the launcher's own process."""
+        return frozenset(name for name, host in self.placement.items() if host == MAIN)
 
     def requirements(self, name: str) -> tuple[str, ...]:
         """The components that ``name`` depends on, directly or not, in order of start."""
@@ -95,8 +103,13 @@ def build(spec: LauncherSpec, surroundings: Surroundings = Surroundings()) -> Pl
         ConfigError: with every contradiction found: unknown names, cycles, shared ports, and what cannot share a process.
     """
     mode, reason = choose_mode(spec.mode, surroundings)
-    components = {component.name: component for component in spec.components}
+    shared = {component.name for component in spec.components if _host(component, mode) == MAIN}
+    components = expanded(spec.components, shared)
     placement = {name: _host(component, mode) for name, component in components.items()}
+    components = {
+        name: replace(component, overlap=_overlaps(component, placement[name]))
+        for name, component in components.items()
+    }
     problems = [
         *_nothing_to_run(spec),
         *_unsupported(mode),
@@ -104,7 +117,7 @@ def build(spec: LauncherSpec, surroundings: Surroundings = Surroundings()) -> Pl
         *_unknown_names(spec),
         *_cycles(components),
         *_shared_ports(spec.components),
-        *_shared_process(spec.components, placement),
+        *_shared_process(list(components.values()), placement),
     ]
     if problems:
         raise ConfigError(problems)
@@ -116,13 +129,34 @@ def build(spec: LauncherSpec, surroundings: Surroundings = Surroundings()) -> Pl
         waves=waves(edges),
         dependents={name: descendants(edges, name) for name in components},
         placement=placement,
+        notes=tuple(notes(spec.components, shared)),
     )
+
+
+def scaled(plan: Plan, name: str, replicas: int) -> Plan:
+    """Return the plan with another number of replicas of one component, by its declared name; all else stays."""
+    components = tuple(
+        replace(component, replicas=replicas) if component.name == name else component
+        for component in plan.spec.components
+    )
+    return replace(build(replace(plan.spec, components=components)), mode_reason=plan.mode_reason)
 
 
 def _host(component: ComponentSpec, mode: Mode) -> str:
     if component.kind is Kind.COMMAND or mode is Mode.MULTI:
         return component.name
     return MAIN
+
+
+def _overlaps(component: ComponentSpec, host: str) -> bool:
+    """Whether two incarnations of it may live at once while it is restarted.
+
+    That takes a process for each: in a shared one, both would be the same object. A server may unless it is declared otherwise, an agent if it is
+    declared so. A command never: it binds its ports itself, and a job that runs twice does its work twice.
+    """
+    if host == MAIN or component.kind is Kind.COMMAND or component.oneshot:
+        return False
+    return component.kind is Kind.ASGI if component.overlap is None else component.overlap
 
 
 def _edges(components: Mapping[str, ComponentSpec]) -> dict[str, tuple[str, ...]]:
@@ -189,7 +223,7 @@ def _shared_ports(components: Sequence[ComponentSpec]) -> Iterator[Problem]:
         if component.bind is None or component.bind.port == 0:
             continue
         for other in owners.get(component.bind.port, ()):
-            if _overlap(component, other):
+            if _same_address(component, other):
                 yield Problem(
                     _where(component.name, "port"),
                     f"{component.name} and {other.name} both want port {component.bind.port}",
@@ -198,7 +232,7 @@ def _shared_ports(components: Sequence[ComponentSpec]) -> Iterator[Problem]:
         owners.setdefault(component.bind.port, []).append(component)
 
 
-def _overlap(one: ComponentSpec, other: ComponentSpec) -> bool:
+def _same_address(one: ComponentSpec, other: ComponentSpec) -> bool:
     addresses = {spec.bind.address for spec in (one, other) if spec.bind is not None}
     return len(addresses) == 1 or bool(addresses & WILDCARDS)
 

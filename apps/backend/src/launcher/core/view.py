@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from launcher.core import fleet as fleets
 from launcher.core.hold import held
+from launcher.core.waits import waits_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from launcher.core.fleet import Wait
     from launcher.core.plan import Plan
+    from launcher.core.waits import Wait
     from launcher.model.state import FleetState
 
 
@@ -39,7 +39,7 @@ class View:
 
     def waits_for(self, name: str) -> tuple[Wait, ...]:
         """What the component still needs before it can start."""
-        return fleets.waits_for(self.plan, self.fleet, name)
+        return waits_for(self.plan, self.fleet, name)
 
     def held(self, name: str) -> bool:
         """Whether the launcher answers the clients of the component with 503, because nobody serves it."""
@@ -50,6 +50,5 @@ class View:
         return tuple(
             state.name
             for state in self.fleet.components.values()
-            if state.phase == "stopping"
-            or (self.fleet.draining and state.phase in ("starting", "ready", "unready"))
+            if state.phase == "stopping" or (self.fleet.draining and state.lives)
         )

@@ -102,8 +102,8 @@ def foreseen(spec: LauncherSpec, component: ComponentSpec, memory: Memory) -> st
     if sys.platform != "linux":
         return told_start("only Linux can fork hosts that outlive a zygote", {})
     shared = {**os.environ, **spec.environment}
-    cold = cold_reason(component, shared, memory.read, memory.needs.get(component.name, ()))
-    return told_start(cold, memory.hazards_of(component.name))
+    cold = cold_reason(component, shared, memory.read, memory.needs.get(component.declared_name, ()))
+    return told_start(cold, memory.hazards_of(component.declared_name))
 
 
 def _python() -> str:

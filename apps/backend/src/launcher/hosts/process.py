@@ -16,13 +16,14 @@ from launcher.components.identity import Identity
 from launcher.core.warm import told_start
 from launcher.hosts import pipe
 from launcher.hosts.base import Log, Report
+from launcher.hosts.door import opened
 from launcher.hosts.ends import of_status
 from launcher.hosts.lives import Lives
 from launcher.hosts.spawn import Born, Child, Program, environment_for, start
 from launcher.hosts.warm import Birth, Warm
-from launcher.model.events import Launched, Started
+from launcher.model.events import Exited, Launched, Started
 from launcher.model.logs import LogLine, Stream
-from launcher.model.spec import ComponentSpec, LauncherSpec
+from launcher.model.spec import Bind, ComponentSpec, LauncherSpec
 from launcher.model.state import Exit, ExitKind
 
 
@@ -32,7 +33,7 @@ class ProcessHost(Lives):
     That thread must outlive the children: the kernel kills them when the thread that started them ends.
 
     Args:
-        sockets: listening sockets by component; each child inherits duplicates of its own.
+        sockets: listening sockets by declared component; each child inherits duplicates of its own.
         warm: forks children that need no interpreter of their own; without it all start cold.
     """
 
@@ -49,12 +50,26 @@ class ProcessHost(Lives):
         self._sockets = sockets
         self._log = log
         self._warm = warm
+        self._doors: dict[Identity, Bind] = {}
+
+    def door(self, component: str, incarnation: int) -> Bind | None:
+        """Return where an incarnation alone answers; ``None`` for none."""
+        return self._doors.get(Identity(component, incarnation))
 
     def launch(self, spec: ComponentSpec, incarnation: int) -> None:
         """Start a child for an incarnation."""
-        sockets = self._sockets.get(spec.name, ())
-        life = _Life(self._spec, spec, incarnation, sockets, self._report, self._log, self._warm)
-        self.begin(Identity(spec.name, incarnation), life)
+        identity = Identity(spec.name, incarnation)
+        try:
+            door, address = opened(spec)
+        except OSError as error:
+            self._report(Exited(*identity, _unborn(error)))
+            return
+        sockets = (*self._sockets.get(spec.declared_name, ()), *door)
+        life = _Life(self._spec, spec, incarnation, sockets, door, self._report, self._log, self._warm)
+        self._doors = {other: bind for other, bind in self._doors.items() if other in self._lives}
+        if address is not None:
+            self._doors[identity] = address
+        self.begin(identity, life)
 
     async def close(self) -> None:
         """Kill what is left, wait until it is gone, and let the zygote go."""
@@ -72,6 +87,7 @@ class _Life:
         spec: ComponentSpec,
         incarnation: int,
         sockets: Sequence[socket.socket],
+        door: Sequence[socket.socket],
         report: Report,
         log: Log,
         warm: Warm | None,
@@ -80,6 +96,7 @@ class _Life:
         self._launcher = replace(launcher, root=spec.directory or launcher.root)
         self._spec = spec
         self._sockets = sockets
+        self._door = door
         self._report = report
         self._log = log
         self._warm = warm
@@ -111,7 +128,7 @@ class _Life:
         except _UnwantedError:
             return Exit(ExitKind.RETURNED, "stopped before it began")
         except OSError as error:
-            return Exit(ExitKind.RAISED, f"cannot start a process: {error.strerror or error}")
+            return _unborn(error)
         status = await child.cleared()
         while self._read():
             pass
@@ -129,23 +146,21 @@ class _Life:
             _UnwantedError: it was to be stopped before there was a child.
         """
         ours, theirs = pipe.pair()
+        numbers = tuple(each.fileno() for each in self._sockets)
         try:
             born, cold = await self._born(theirs.fileno())
         except BaseException:
             ours.close()
             raise
         finally:
-            theirs.close()
+            for inherited in (theirs, *self._door):  # the child has them now, or never will
+                inherited.close()
         child = self._child = Child(born, self._on_raw_line)
         channel = self._channel = pipe.Channel(ours)
-        inherited = tuple(each.fileno() for each in self._sockets)
-        channel.send(
-            pipe.of_setup(
-                pipe.Setup(self._launcher, self._spec, self._identity.incarnation, inherited, os.getpid())
-            )
-        )
+        setup = pipe.Setup(self._launcher, self._spec, self._identity.incarnation, numbers, os.getpid())
+        channel.send(pipe.of_setup(setup))
         self._loop.add_reader(channel.fileno(), self._read)
-        hazards = {} if cold or self._warm is None else self._warm.hazards_of(self._spec.name)
+        hazards = {} if cold or self._warm is None else self._warm.hazards_of(self._spec.declared_name)
         self._report(Launched(*self._identity, child.pid, told_start(cold, hazards)))
         return child, channel
 
@@ -154,6 +169,8 @@ class _Life:
         own = {
             "LAUNCHER_COMPONENT": self._spec.name,
             "LAUNCHER_INCARNATION": str(self._identity.incarnation),
+            "LAUNCHER_REPLICA": str(self._spec.replica),
+            **({} if self._spec.bind is None else {"PORT": str(self._spec.bind.port)}),
         }
         environment = environment_for(self._launcher.environment, self._spec.environment, own)
         inherit = (channel, *(each.fileno() for each in self._sockets))
@@ -206,12 +223,16 @@ class _Life:
         elif "exited" in message:
             self._ended = pipe.to_exit(message)
         elif "imported" in message and self._warm is not None:
-            self._warm.learn(self._spec.name, message["imported"])
+            self._warm.learn(self._spec.declared_name, message["imported"])
 
     def _on_raw_line(self, descriptor: int, line: str) -> None:
         """Take what was written past Python: by native code, by the interpreter, by programs the component started."""
         stream = Stream.STDOUT if descriptor == 1 else Stream.STDERR
         self._log(LogLine(time.time(), self._identity.component, stream, line, self._identity.incarnation))
+
+
+def _unborn(error: OSError) -> Exit:
+    return Exit(ExitKind.RAISED, f"cannot start a process: {error.strerror or error}")
 
 
 class _UnwantedError(Exception):

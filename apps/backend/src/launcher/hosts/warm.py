@@ -82,7 +82,7 @@ class Warm:
         self._loop = asyncio.get_running_loop()
         self._spec = spec
         self._shared = environment_for(spec.environment)
-        self._components = {each.name: each for each in components if each.kind is not Kind.COMMAND}
+        self._components = {each.declared_name: each for each in components if each.kind is not Kind.COMMAND}
         self._memory = memory
         self._log = log
         self._link: Link | None = None
@@ -171,7 +171,8 @@ class Warm:
                 "excluded": list(self._excluded),
                 "own": [*OWN, *(OWN_ASGI if asgi else ())],
                 "components": {
-                    spec.name: (spec.target, list(self._memory.needs.get(spec.name, ()))) for spec in wanted
+                    spec.declared_name: (spec.target, list(self._memory.needs.get(spec.declared_name, ())))
+                    for spec in wanted
                 },
             }
         )
@@ -213,9 +214,7 @@ class Warm:
     def _reason(self, spec: ComponentSpec) -> str:
         if self._without:
             return self._without
-        if spec.name not in self._components:
-            return "the zygote does not know it"
-        needs = self._memory.needs.get(spec.name, ())
+        needs = self._memory.needs.get(spec.declared_name, ())
         return cold_reason(spec, self._shared, self._memory.read, needs)
 
     async def _forked(self, link: Link, birth: Birth) -> Born | str:

@@ -8,7 +8,7 @@ from enum import StrEnum, unique
 
 @unique
 class Timer(StrEnum):
-    """What a timer stands for; at most one of each per component is armed."""
+    """What a timer stands for; at most one of each per incarnation is armed."""
 
     START = "start"
     GRACE = "grace"
@@ -59,14 +59,16 @@ class StopProbe(Effect):
     """Stop asking."""
 
     component: str
+    incarnation: int
 
 
 @dataclass(frozen=True, slots=True)
 class SetTimer(Effect):
-    """Arm a timer; a timer of the same name and kind is replaced.
+    """Arm a timer; a timer of the same kind, name and incarnation is replaced.
 
     Attributes:
         name: component, dependency, or empty for the whole backend.
+        incarnation: 0 when it is not about a component.
         delay: seconds from now.
     """
 
@@ -82,6 +84,7 @@ class CancelTimer(Effect):
 
     timer: Timer
     name: str
+    incarnation: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from launcher.model.state import Role
+
 if TYPE_CHECKING:
     from launcher.model.state import Desired, Exit, Phase
 
@@ -146,6 +148,14 @@ class DependencyDeadline(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Scaled(Event):
+    """Somebody wants so many replicas of a component, by its declared name; that this is possible was checked before."""
+
+    name: str
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
 class ShutdownRequested(Event):
     """The whole backend is to be stopped in order."""
 
@@ -174,9 +184,12 @@ class Transition:
     """One change of one component, published once.
 
     Attributes:
+        incarnation: the life that the change is about.
+        before: phase of the component; the same as ``after`` when the change is about a successor, or about a life that retires.
         event: name of the event type that led to it.
         at: monotonic seconds.
         reason: for people; may be empty.
+        role: what the life that the change is about is to the component after it.
     """
 
     component: str
@@ -189,3 +202,4 @@ class Transition:
     reason: str = ""
     exit: Exit | None = None
     pid: int | None = None
+    role: Role = Role.CURRENT

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+MOST_REPLICAS = 100
+"""More replicas of one component than this are taken for a slip of the keyboard."""
+
+
 @unique
 class Kind(StrEnum):
     """Sort of component."""
@@ -170,6 +174,10 @@ class ComponentSpec:
         access_log: whether HTTP requests are logged (kind ``asgi``).
         root_path: the ASGI root path (kind ``asgi``).
         warm: whether a process of its own may be forked from one that has its libraries imported.
+        overlap: on a restart the new incarnation is started, and ready, before the old one is asked to stop. ``None`` leaves it to the plan,
+            in which it is always decided.
+        replicas: how many processes run it, where each can have one of its own.
+        replica: which of them this is, counted from 1; the declaration itself is the first.
     """
 
     name: str
@@ -200,6 +208,15 @@ class ComponentSpec:
     def held(self) -> bool:
         """Whether the supervisor binds its address and holds it for all of its incarnations."""
         return self.bind is not None and (self.kind is Kind.ASGI or self.inherit_socket)
+
+    overlap: bool | None = None
+    replicas: int = 1
+    replica: int = 1
+
+    @property
+    def declared_name(self) -> str:
+        """The name in the declaration, which all replicas share."""
+        return self.name if self.replica == 1 else self.name.removesuffix(f".{self.replica}")
 
 
 @dataclass(frozen=True, slots=True)

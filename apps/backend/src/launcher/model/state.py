@@ -31,7 +31,7 @@ class Phase(StrEnum):
 
 
 ALIVE: frozenset[Phase] = frozenset({Phase.STARTING, Phase.READY, Phase.UNREADY, Phase.STOPPING})
-"""Phases in which an incarnation exists."""
+"""Phases in which an incarnation exists; in the others, earlier ones of a component that may overlap can still retire."""
 
 AT_REST: frozenset[Phase] = frozenset({Phase.STOPPED, Phase.FAILED, Phase.COMPLETED})
 """Phases that are left only when somebody asks for it."""
@@ -43,6 +43,18 @@ class Desired(StrEnum):
 
     UP = "up"
     DOWN = "down"
+
+
+@unique
+class Role(StrEnum):
+    """What an incarnation is to its component."""
+
+    CURRENT = "current"
+    """The one that the phase is about; there is at most one."""
+    SUCCESSOR = "successor"
+    """Being started beside the current one, to take its place when it is ready; there is at most one."""
+    RETIRING = "retiring"
+    """Asked to stop and not ended yet, while another one is the current one."""
 
 
 @unique
@@ -98,8 +110,49 @@ class Exit:
 
 
 @dataclass(frozen=True, slots=True)
+class Successor:
+    """The incarnation that is to take the place of the current one when it is ready.
+
+    Attributes:
+        phase: ``waiting`` for what the component depends on, or ``starting``.
+        incarnation: its number, 0 before it was launched.
+        since: when the phase was entered.
+        started_at: when it said that it has started; ``None`` before.
+        pid: process that runs it; ``None`` when not known.
+        start: how it was started, see ``Launched``.
+        reason: why it is not ready yet, for people.
+    """
+
+    phase: Phase = Phase.WAITING
+    incarnation: int = 0
+    since: float = 0.0
+    started_at: float | None = None
+    pid: int | None = None
+    start: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Retiring:
+    """An incarnation that was asked to stop, has not ended, and is not the current one.
+
+    Attributes:
+        since: when it was asked.
+        pid: process that runs it; ``None`` when not known.
+        kills: how often it was told to die after ignoring the request to stop.
+    """
+
+    incarnation: int
+    since: float = 0.0
+    pid: int | None = None
+    kills: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ComponentState:
-    """One component at one moment; changed only by ``launcher.core.machine``.
+    """One component at one moment; changed only by ``launcher.core.machine`` and ``launcher.core.succession``.
+
+    All fields up to ``pid`` are about the current incarnation.
 
     Attributes:
         incarnation: number of the current or last life, 0 before the first.
@@ -117,6 +170,11 @@ class ComponentState:
         reason: why it is in this phase, for people.
         pid: process that runs the incarnation; ``None`` when there is none.
         start: how the current or last incarnation was started, see ``Launched``.
+        ended: while stopping: the current incarnation has ended, and only retiring ones are waited for.
+        successor: the incarnation that is being started beside the current one; ``None`` for none.
+        retiring: earlier incarnations, and given up successors, that have not ended; oldest first.
+        newest: highest number that a successor, or a replica of this name that has left, was given; 0 for none.
+        failed_restart: why the last successor did not take over; ``None`` when it did, or there was none.
     """
 
     name: str
@@ -137,6 +195,24 @@ class ComponentState:
     reason: str = ""
     pid: int | None = None
     start: str = ""
+    ended: bool = False
+    successor: Successor | None = None
+    retiring: tuple[Retiring, ...] = ()
+    newest: int = 0
+    failed_restart: Exit | None = None
+
+    @property
+    def lives(self) -> tuple[int, ...]:
+        """The numbers of all incarnations that exist, whatever their role."""
+        old = tuple(life.incarnation for life in self.retiring)
+        current = (self.incarnation,) if self.phase in ALIVE and not self.ended else ()
+        launched = self.successor is not None and self.successor.phase is Phase.STARTING
+        return (*old, *current, *((self.successor.incarnation,) if self.successor and launched else ()))
+
+    @property
+    def last_number(self) -> int:
+        """The highest number that any incarnation was given."""
+        return max(self.incarnation, self.newest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +240,8 @@ class FleetState:
     """All components together; immutable, so it is its own snapshot.
 
     Attributes:
+        leaving: replicas that are not wanted any more; they are stopped, and then are no part of the fleet.
+        left: the last incarnation of each replica that has left, so that no number is given twice.
         settled: every component that is wanted up has once been ready, completed, or been given up.
         draining: the whole backend is being stopped.
         drain_reason: why, for people.
@@ -175,6 +253,8 @@ class FleetState:
 
     components: Mapping[str, ComponentState]
     dependencies: Mapping[str, DependencyState] = field(default_factory=dict)
+    leaving: frozenset[str] = frozenset()
+    left: Mapping[str, int] = field(default_factory=dict)
     settled: bool = False
     draining: bool = False
     drain_reason: str = ""

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from launcher.core.plan import MAIN
+from launcher.core.replicas import declared_name
 from launcher.model.logs import LogLine, Stream
-from launcher.model.state import Desired, Phase
+from launcher.model.state import Desired, Phase, Role
 from launcher.observe.logs import UNATTRIBUTED
 from launcher.observe.places import address, log_path, relative
 from launcher.observe.stopping import Patience
@@ -89,7 +90,7 @@ class _Seen:
 
     spec: ComponentSpec
     colour: str
-    phase: Phase = Phase.STOPPED
+    incarnation: int = 0
     started_at: float | None = None
     stopping_at: float | None = None
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL))
@@ -131,7 +132,7 @@ class Console:
         self._summarised = False
         self._stop_said: float | None = None
         self._last_wait = 0.0
-        self._patience = Patience({name: spec.stop_grace for name, spec in plan.components.items()})
+        self._patience = Patience()
         for note in notes:
             self._say(f"note: {note}")
 
@@ -141,10 +142,13 @@ class Console:
         """Take note of a transition and show it if it matters to people."""
         with contextlib.suppress(Exception), self._lock:
             change = entry.transition
-            seen = self._seen[change.component]
-            if change.after is not change.before:
+            seen = self._seen_of(change.component)
+            if change.role is not Role.CURRENT:
+                self._show_beside(seen, change)
+            elif change.after is not change.before or change.incarnation != seen.incarnation:
                 self._show_change(seen, change)
-                seen.phase = change.after
+            if change.role is Role.CURRENT:
+                seen.incarnation = change.incarnation
 
     def on_line(self, line: LogLine) -> None:
         """Show a line of a component, unless the component is kept off the console and the line is not an error."""
@@ -192,8 +196,19 @@ class Console:
 
     # -- transitions --
 
+    def _seen_of(self, name: str) -> _Seen:
+        """Return what is remembered of a component; a replica that has come since the start is like the first one."""
+        if name not in self._seen:
+            first = self._seen[declared_name(name, self._seen)]
+            self._seen[name] = _Seen(first.spec, PALETTE[len(self._seen) % len(PALETTE)])
+            self._width = max(self._width, width(name))
+        return self._seen[name]
+
     def _show_change(self, seen: _Seen, change: Transition) -> None:
         match change.after:
+            case Phase.STARTING if change.exit is not None:
+                self._mark(change, f"{self._why(change)}; its successor is starting already")
+                self._hint(change)
             case Phase.STARTING:
                 self._show_start(seen, change)
             case Phase.READY | Phase.COMPLETED:
@@ -216,6 +231,21 @@ class Console:
         if not self._quiet and not self._screen.redraws:
             again = f" again (incarnation {change.incarnation})" if change.incarnation > 1 else ""
             self._mark(change, f"is starting{again}")
+
+    def _show_beside(self, seen: _Seen, change: Transition) -> None:
+        """Tell of a successor, and of a life that did not end when it was asked to."""
+        if change.role is Role.RETIRING:
+            if change.exit is not None and change.exit.killed:
+                self._say_mark("!", "33", change, f"incarnation {change.incarnation} had to be killed")
+        elif change.exit is not None:
+            self._say_mark("✗", "31", change, f"the restart failed: {change.reason}; it goes on as it was")
+            self._hint(change)
+            self._show_tail(seen, change)
+        else:
+            seen.started_at = change.at
+            if not self._quiet and not self._screen.redraws:
+                text = f"is being restarted: incarnation {change.incarnation} is starting"
+                self._say_mark("·", "", change, text)
 
     def _show_another_try(self, change: Transition) -> None:
         """An incarnation ended and another one follows; that somebody asked for it needs no word."""
@@ -248,6 +278,9 @@ class Console:
     def _show_failure(self, seen: _Seen, change: Transition) -> None:
         self._mark(change, f"failed: {change.reason or self._why(change)}")
         self._hint(change)
+        self._show_tail(seen, change)
+
+    def _show_tail(self, seen: _Seen, change: Transition) -> None:
         for text in seen.tail:
             self._say(f"    | {safe(text, color=self._color)}")
         self._say(f"    log: {self._log_path(change.component)}")
@@ -313,7 +346,7 @@ class Console:
         rows += [
             (name, address(component))
             for name, component in self._plan.components.items()
-            if address(component)
+            if address(component) and component.replica == 1
         ]
         rows.append(("logs", relative(spec.log_dir)))
         rows.append(("stop", "Ctrl-C, or in another terminal: launcher down"))
@@ -335,7 +368,9 @@ class Console:
     # -- writing --
 
     def _mark(self, change: Transition, text: str) -> None:
-        mark, code = MARKS.get(change.after, ("·", ""))
+        self._say_mark(*MARKS.get(change.after, ("·", "")), change, text)
+
+    def _say_mark(self, mark: str, code: str, change: Transition, text: str) -> None:
         shown = coloured(mark, code if self._color else "")
         self._say(f"{shown} {pad(change.component, self._width)}  {safe(text, color=self._color)}")
 

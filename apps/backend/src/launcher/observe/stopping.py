@@ -8,8 +8,6 @@ from launcher.model.state import Phase
 from launcher.observe.text import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from launcher.core.view import View
 
 FIRST = (0.05, 0.33)
@@ -22,9 +20,8 @@ REPEAT = 5.0
 class Patience:
     """Remembers what was said about which incarnation, so that each reminder comes once."""
 
-    def __init__(self, graces: Mapping[str, float]) -> None:
-        """Begin with nothing said; ``graces`` holds the time to stop of every component in seconds."""
-        self._graces = graces
+    def __init__(self) -> None:
+        """Begin with nothing said."""
         self._said: dict[tuple[str, int], int] = {}
 
     def remind(self, view: View) -> list[str]:
@@ -34,11 +31,12 @@ class Patience:
             if state.phase is not Phase.STOPPING:
                 continue
             waited = view.now - state.since
-            grace = self._graces.get(name, 0.0)
+            grace = view.plan.components[name].stop_grace
             number = reminders(waited, grace)
             if number > self._said.get((name, state.incarnation), 0):
                 self._said[name, state.incarnation] = number
-                limit = f" of {duration(grace)}" if not state.kills else ", killed, not gone yet"
+                killed = state.kills or any(life.kills for life in state.retiring)
+                limit = f" of {duration(grace)}" if not killed else ", killed, not gone yet"
                 due.append(f"{name} ({duration(waited)}{limit})")
         return due
 

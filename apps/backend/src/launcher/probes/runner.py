@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from launcher.core.health import Health, observe
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from launcher.model.events import Event
-    from launcher.model.spec import ComponentSpec, DependencySpec, Probe
+    from launcher.model.spec import Bind, ComponentSpec, DependencySpec, Probe
 
 IN_DOUBT = 1.0
 """Seconds between two checks of what was ready and failed the last one; at rest the pause is far longer."""
@@ -25,10 +26,21 @@ TOLD = frozenset({ProbeKind.LOG, ProbeKind.NOTIFY})
 
 
 class Probes:
-    """Readiness probes of components and watches of dependencies, one task for each, on the supervisor's loop."""
+    """Readiness probes of incarnations and watches of dependencies, one task for each, on the supervisor's loop."""
 
-    def __init__(self, report: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        report: Callable[[Event], None],
+        door: Callable[[str, int], Bind | None] = lambda _name, _life: None,
+    ) -> None:
+        """Prepare to ask.
+
+        Args:
+            report: takes the answers.
+            door: returns where an incarnation alone answers, where it has such a place.
+        """
         self._report = report
+        self._door = door
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def start(self, spec: ComponentSpec, incarnation: int) -> None:
@@ -36,11 +48,11 @@ class Probes:
         probe = spec.ready
         if probe is None or probe.kind in TOLD:
             return
-        self._run(f"component {spec.name}", self._ask_component(spec, probe, incarnation))
+        self._run(f"incarnation {incarnation} of {spec.name}", self._ask_component(spec, probe, incarnation))
 
-    def stop(self, name: str) -> None:
-        """Stop asking about a component."""
-        self._cancel(f"component {name}")
+    def stop(self, name: str, incarnation: int) -> None:
+        """Stop asking about an incarnation."""
+        self._cancel(f"incarnation {incarnation} of {name}")
 
     def watch(self, spec: DependencySpec) -> None:
         """Ask whether an external service is up: often until it is, now and then afterwards."""
@@ -70,8 +82,9 @@ class Probes:
             return
         health = Health()
         told = ""
+        door = self._door(spec.name, incarnation)
         while True:
-            result = await check(spec, probe)
+            result = await check(spec, probe, door)
             if health.ready is None and not result.ok and result.reason != told:
                 told = result.reason
                 self._report(BecameUnready(spec.name, incarnation, told))
@@ -106,12 +119,13 @@ async def _next_beat(period: float) -> None:
     await asyncio.sleep(period - asyncio.get_running_loop().time() % period)
 
 
-async def check(spec: ComponentSpec, probe: Probe) -> CheckResult:
-    """Ask a component once; a path is asked on the component's own bind."""
+async def check(spec: ComponentSpec, probe: Probe, door: Bind | None = None) -> CheckResult:
+    """Ask a component once; a path is asked on the component's own bind, through the door of one incarnation if there is one."""
     match probe.kind:
         case ProbeKind.HTTP:
-            base = "" if "://" in probe.target or spec.bind is None else spec.bind.url
-            return await check_http(base + probe.target, timeout=probe.timeout)
+            if "://" in probe.target or spec.bind is None:
+                return await check_http(probe.target, timeout=probe.timeout)
+            return await _check_path(spec.bind, probe, door)
         case ProbeKind.TCP:
             address, _, port = probe.target.rpartition(":")
             return await check_tcp(address.strip("[]"), int(port), probe.timeout)
@@ -122,3 +136,12 @@ async def check(spec: ComponentSpec, probe: Probe) -> CheckResult:
             return await check_exec(
                 probe.argv, timeout=probe.timeout, env=environment, cwd=spec.directory or None
             )
+
+
+async def _check_path(bind: Bind, probe: Probe, door: Bind | None) -> CheckResult:
+    """Ask for a path as a client of the bind would; whoever reads of the answer does not know of the door."""
+    if door is None:
+        return await check_http(bind.url + probe.target, timeout=probe.timeout)
+    public = bind.url.partition("://")[2]
+    result = await check_http(door.url + probe.target, timeout=probe.timeout, headers={"Host": public})
+    return replace(result, reason=result.reason.replace(door.url.partition("://")[2], public))

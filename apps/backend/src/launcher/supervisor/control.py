@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from launcher.core.replicas import refusal, replica_name, replicas_of
+from launcher.core.succession import beside
 from launcher.core.suggest import did_you_mean
 from launcher.errors import CommandFailed, UnknownComponent, UsageError, WaitTimeout
-from launcher.model.events import RestartRequested, ShutdownRequested, StartRequested, StopRequested
+from launcher.model.events import (
+    RestartRequested,
+    Scaled,
+    ShutdownRequested,
+    StartRequested,
+    StopRequested,
+)
 from launcher.model.state import AT_REST, ComponentState, FleetState, Phase
 
 if TYPE_CHECKING:
@@ -52,22 +60,66 @@ class Control:
         """
         self._state(name)
         await self._supervisor.apply(StopRequested(name))
-        await self._reach(name, "stopped", lambda state: state.phase in AT_REST, timeout)
+        await self._reach(name, "stopped", _over, timeout)
 
     async def restart(self, name: str, timeout: float) -> None:
-        """Stop a component and start it again; return when a new incarnation is ready.
+        """Give a component a new incarnation; return when that is ready.
+
+        What may overlap is replaced: the old incarnation goes on until the new one is ready, and also when that fails.
 
         Raises:
             UnknownComponent: there is no such component.
-            CommandFailed: the new incarnation failed, or the backend is being stopped.
+            CommandFailed: the new incarnation failed, even if the old one goes on; or the backend is being stopped.
             WaitTimeout: the new incarnation was not ready within ``timeout`` seconds.
         """
         self._refuse_when_draining(name, "restart")
-        before = self._state(name).incarnation
+        before = self._state(name)
         await self._supervisor.apply(RestartRequested(name))
-        await self._reach(
-            name, "ready", lambda state: state.phase in UP and state.incarnation > before, timeout
-        )
+
+        def replaced(state: ComponentState) -> bool:
+            return state.phase in UP and state.incarnation > before.last_number
+
+        def refused(state: ComponentState) -> bool:
+            return state.failed_restart not in (None, before.failed_restart) and state.successor is None
+
+        await self._reach(name, "ready", replaced, timeout, refused)
+
+    async def scale(self, name: str, replicas: int, timeout: float) -> None:
+        """Run another number of replicas; return when all that are wanted are ready, and nothing is left of others.
+
+        Raises:
+            UnknownComponent: there is no such declared component.
+            UsageError: no component can have so few, or so many.
+            CommandFailed: this one cannot be scaled; a replica failed; or the backend is being stopped.
+            WaitTimeout: it was not reached within ``timeout`` seconds; it goes on.
+        """
+        plan = self.view().plan
+        refused = refusal(plan.spec.components, plan.shared, name, replicas)
+        if refused is not None:
+            raise refused
+        self._refuse_when_draining(name, "scale")
+        await self._supervisor.apply(Scaled(name, replicas))
+        wanted = {replica_name(name, number) for number in range(1, replicas + 1)}
+
+        def reached(fleet: FleetState) -> bool:
+            present = set(replicas_of(name, fleet.components))
+            return present == wanted and all(fleet.components[each].phase in UP for each in wanted)
+
+        def over(fleet: FleetState) -> bool:
+            states = [fleet.components[each] for each in wanted & set(fleet.components)]
+            return reached(fleet) or any(_hopeless(state, "ready", fleet) for state in states)
+
+        in_time = await self._supervisor.until(over, timeout)
+        fleet = self.view().fleet
+        if reached(fleet):
+            return
+        there = [fleet.components[each] for each in replicas_of(name, fleet.components)]
+        slow = [state for state in there if state.phase not in UP or state.name not in wanted]
+        what = "; ".join(f"{state.name} is {self._situation(state)}" for state in slow)
+        if not in_time:
+            raise WaitTimeout(f"{name} is not scaled to {replicas} after {timeout:g} s: {what}")
+        why = "the backend is being stopped" if fleet.draining else what
+        raise CommandFailed(f"{name} is not scaled to {replicas}: {why}", hint=f"see: launcher logs {name}")
 
     async def wait(self, name: str, condition: str, timeout: float) -> None:
         """Wait until a component is ``ready``, ``stopped`` or ``completed``, or the whole backend has ``settled``.
@@ -84,7 +136,7 @@ class Control:
             case "ready":
                 await self._reach(name, condition, lambda state: state.phase in UP, timeout)
             case "stopped":
-                await self._reach(name, condition, lambda state: state.phase in AT_REST, timeout)
+                await self._reach(name, condition, _over, timeout)
             case "completed":
                 await self._reach(name, condition, lambda state: state.phase is Phase.COMPLETED, timeout)
             case _:
@@ -98,18 +150,28 @@ class Control:
     # -- waiting --
 
     async def _reach(
-        self, name: str, wanted: str, reached: Callable[[ComponentState], bool], timeout: float
+        self,
+        name: str,
+        wanted: str,
+        reached: Callable[[ComponentState], bool],
+        timeout: float,
+        refused: Callable[[ComponentState], bool] = lambda _state: False,
     ) -> None:
         self._state(name)
 
         def over(fleet: FleetState) -> bool:
-            state = fleet.components[name]
-            return reached(state) or _hopeless(state, wanted, fleet)
+            state = fleet.components.get(name)
+            return state is None or reached(state) or refused(state) or _hopeless(state, wanted, fleet)
 
         in_time = await self._supervisor.until(over, timeout)
-        state = self._state(name)
+        state = self._state(name)  # a replica may have left meanwhile
         if reached(state):
             return
+        if refused(state) and state.failed_restart is not None:
+            raise CommandFailed(
+                f"cannot restart {name}: {state.failed_restart.message}; incarnation {state.incarnation} goes on",
+                hint=state.failed_restart.hint or f"see: launcher logs {name}",
+            )
         if not in_time:
             raise WaitTimeout(f"{name} is not {wanted} after {timeout:g} s: it is {self._situation(state)}")
         if wanted != "stopped" and state.phase not in AT_REST:
@@ -131,7 +193,7 @@ class Control:
 
     def _situation(self, state: ComponentState) -> str:
         waits = ", ".join(f"{wait.name}: {wait.what}" for wait in self.view().waits_for(state.name))
-        details = waits or state.reason
+        details = "; ".join(text for text in (waits or state.reason, beside(state)) if text)
         return f"{state.phase} ({details})" if details else str(state.phase)
 
     def _state(self, name: str) -> ComponentState:
@@ -152,4 +214,9 @@ def _hopeless(state: ComponentState, wanted: str, fleet: FleetState) -> bool:
     """Whether the component rests in another state than the wanted one."""
     if fleet.finished or (fleet.draining and wanted != "stopped"):
         return True
-    return state.phase in AT_REST
+    return _over(state) if wanted == "stopped" else state.phase in AT_REST
+
+
+def _over(state: ComponentState) -> bool:
+    """Whether nothing of it is left."""
+    return state.phase in AT_REST and not state.lives

@@ -25,7 +25,7 @@ BACKLOG = 2048
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """The plan with every port known, and the sockets by component."""
+    """The plan with every port known, and the sockets by declared component: its replicas share them."""
 
     plan: Plan
     sockets: Mapping[str, tuple[socket.socket, ...]]
@@ -57,6 +57,9 @@ def bind_all(plan: Plan, handed: Sequence[Handed] = ()) -> Listening:
         for name, spec in plan.components.items():
             if spec.bind is None:
                 continue
+            if spec.replica > 1:  # the first one comes before it, and has what they share
+                components[name] = replace(spec, bind=components[spec.declared_name].bind)
+                continue
             if name not in sockets:
                 listener = _bound(name, spec.bind)
                 if not spec.held:
@@ -67,7 +70,8 @@ def bind_all(plan: Plan, handed: Sequence[Handed] = ()) -> Listening:
     except BindFailed:
         Listening(plan, sockets).close()
         raise
-    whole = replace(plan.spec, components=tuple(components.values()))
+    declared = (replace(each, bind=components[each.name].bind) for each in plan.spec.components)
+    whole = replace(plan.spec, components=tuple(declared))
     return Listening(replace(plan, spec=whole, components=components), sockets)
 
 

@@ -49,7 +49,7 @@ class Supervisor:
     """Runs a plan until it is over.
 
     Args:
-        plan: what to run.
+        plan: what to run; the attribute ``plan`` is the present one, which changes when replicas come or go.
         journal: where every transition is published.
         connect: called once with the running loop; returns the host of a component and the probes. It is called late because hosts and
             probes belong to the loop that the supervisor runs on.
@@ -166,6 +166,7 @@ class Supervisor:
     def _fold(self, event: Event) -> None:
         now = time.monotonic()
         step = fleets.advance(self.plan, self._fleet, event, now)
+        self.plan = step.plan
         self._fleet = step.fleet
         self._unserved = unserved(self.plan, step.fleet, self._unserved, now)
         self._tell_followers()
@@ -198,12 +199,12 @@ class Supervisor:
                 self._host_of(name).kill(name, incarnation)
             case SetTimer():
                 self._timers.set(effect)
-            case CancelTimer(timer=timer, name=name):
-                self._timers.cancel(timer, name)
+            case CancelTimer(timer=timer, name=name, incarnation=incarnation):
+                self._timers.cancel(timer, name, incarnation)
             case StartProbe(component=name, incarnation=incarnation):
                 self._probes.start(self.plan.components[name], incarnation)
-            case StopProbe(component=name):
-                self._probes.stop(name)
+            case StopProbe(component=name, incarnation=incarnation):
+                self._probes.stop(name, incarnation)
             case WatchDependency(dependency=name):
                 self._probes.watch(next(spec for spec in self.plan.spec.dependencies if spec.name == name))
             case Finish():

@@ -17,27 +17,30 @@ from launcher.model.events import (
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
+    from typing import TypeAlias
 
     from launcher.model.effects import SetTimer
 
+    _Key: TypeAlias = tuple[Timer, str, int]
+
 
 class Timers:
-    """At most one armed timer for each pair of kind and name."""
+    """At most one armed timer for each kind, name and incarnation."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, submit: Callable[[Event], None]) -> None:
         self._loop = loop
         self._submit = submit
-        self._armed: dict[tuple[Timer, str], asyncio.TimerHandle] = {}
+        self._armed: dict[_Key, asyncio.TimerHandle] = {}
 
     def set(self, request: SetTimer) -> None:
-        """Arm a timer; an armed one of the same kind and name is replaced."""
-        self.cancel(request.timer, request.name)
-        key = (request.timer, request.name)
+        """Arm a timer; an armed one of the same kind, name and incarnation is replaced."""
+        self.cancel(request.timer, request.name, request.incarnation)
+        key = (request.timer, request.name, request.incarnation)
         self._armed[key] = self._loop.call_later(request.delay, self._fire, key, fired(request))
 
-    def cancel(self, timer: Timer, name: str) -> None:
+    def cancel(self, timer: Timer, name: str, incarnation: int = 0) -> None:
         """Disarm a timer, if it is armed."""
-        handle = self._armed.pop((timer, name), None)
+        handle = self._armed.pop((timer, name, incarnation), None)
         if handle is not None:
             handle.cancel()
 
@@ -47,7 +50,7 @@ class Timers:
             handle.cancel()
         self._armed.clear()
 
-    def _fire(self, key: tuple[Timer, str], event: Event) -> None:
+    def _fire(self, key: _Key, event: Event) -> None:
         self._armed.pop(key, None)
         self._submit(event)
 

@@ -27,6 +27,10 @@ class ControlPort(Protocol):
         """Stop a component and start a new incarnation."""
         ...
 
+    async def scale(self, name: str, replicas: int, timeout: float) -> None:
+        """Run another number of replicas."""
+        ...
+
     async def wait(self, name: str, condition: str, timeout: float) -> None:
         """Wait for a condition of a component, or of the whole backend."""
         ...

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from launcher.core.replicas import replicas_of
 from launcher.core.suggest import did_you_mean
 from launcher.documents import component_document, status_document
 from launcher.errors import UnknownComponent
@@ -65,6 +66,20 @@ async def restart_component(port: ControlPort, request: Request) -> Response:
     return json_response(component_document(port.view(), name))
 
 
+async def scale_component(port: ControlPort, request: Request) -> Response:
+    """Run another number of replicas; answers with all of them when new ones are ready and others gone."""
+    name = request.names["name"]
+    text = request.query.get("replicas", "")
+    if not text.removeprefix("-").isdecimal():
+        raise Refusal(400, f'"{text}" is no number of replicas', hint="?replicas=N, a whole number")
+    plan = port.view().plan
+    patience = stop_patience(plan, name) + start_patience(plan, name) if name in plan.components else 0.0
+    await port.scale(name, int(text), _timeout(request, patience))
+    view = port.view()
+    names = replicas_of(name, view.plan.components)
+    return json_response({"components": [component_document(view, each) for each in names]})
+
+
 async def wait(port: ControlPort, request: Request) -> Response:
     """Answer when a condition is met: with the document of the component, or with the status document for ``settled``."""
     condition = request.query.get("for", "ready")
@@ -105,6 +120,7 @@ ROUTES = (
     Route("POST", "/components/{name}/start", start_component),
     Route("POST", "/components/{name}/stop", stop_component),
     Route("POST", "/components/{name}/restart", restart_component),
+    Route("POST", "/components/{name}/scale", scale_component),
     Route("GET", "/wait", wait),
     Route("POST", "/shutdown", shutdown),
 )

@@ -55,9 +55,11 @@ def test_commands_reach_the_supervisor(server: Running, client: Client) -> None:
     client.stop("näme/x", 1)
     client.wait("api", "stopped", 4)
     client.wait("", "settled")
+    assert [item["name"] for item in client.scale("api", 3)] == ["api"]
+    client.scale("näme/x", -1, 2)
     assert client.shutdown()["launcher"]["pid"] == 77
     # Starting api: 30 s for the cache, 20 for db, 7 of its own, 5 to spare; stopping it: 3, and 5 to spare.
-    assert server.control.calls[:7] == [
+    assert server.control.calls[:9] == [
         ("start", "api", "2.5"),
         ("start", "api", "62"),
         ("stop", "api", "8"),
@@ -65,8 +67,10 @@ def test_commands_reach_the_supervisor(server: Running, client: Client) -> None:
         ("stop", "näme/x", "1"),
         ("wait", "api", "stopped", "4"),
         ("wait", "", "settled", str(62 + 55 + 65)),
+        ("scale", "api", "3", "70"),
+        ("scale", "näme/x", "-1", "2"),
     ]
-    assert server.control.calls[7][0] == "shutdown"
+    assert server.control.calls[9][0] == "shutdown"
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,9 @@ class ScriptedControl:
     async def restart(self, name: str, timeout: float) -> None:
         await self._do("restart", name, f"{timeout:g}")
 
+    async def scale(self, name: str, replicas: int, timeout: float) -> None:
+        await self._do("scale", name, str(replicas), f"{timeout:g}")
+
     async def wait(self, name: str, condition: str, timeout: float) -> None:
         await self._do("wait", name, condition, f"{timeout:g}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from launcher.core.fleet import waits_for
+from launcher.core.waits import waits_for
 from launcher.model.effects import CancelTimer, Finish, SetTimer, Timer, WatchDependency
 from launcher.model.events import (
     DependencyChecked,
@@ -40,8 +40,8 @@ def test_a_dependency_is_watched_when_somebody_waits_for_it() -> None:
         WatchDependency("redis"),
     ]
     assert runner.armed == {
-        (Timer.DEPENDENCY, "postgres"): (5.0, SetTimer(Timer.DEPENDENCY, "postgres", 0, 5.0)),
-        (Timer.DEPENDENCY, "redis"): (30.0, SetTimer(Timer.DEPENDENCY, "redis", 0, 30.0)),
+        (Timer.DEPENDENCY, "postgres", 0): (5.0, SetTimer(Timer.DEPENDENCY, "postgres", 0, 5.0)),
+        (Timer.DEPENDENCY, "redis", 0): (30.0, SetTimer(Timer.DEPENDENCY, "redis", 0, 30.0)),
     }
 
 
@@ -139,7 +139,7 @@ def test_a_start_after_giving_up_tries_again() -> None:
     runner.wait(100.0)
     effects = runner.send(StartRequested("api"))
     assert WatchDependency("postgres") in effects
-    assert runner.armed[Timer.DEPENDENCY, "postgres"][0] == 105.0
+    assert runner.armed[Timer.DEPENDENCY, "postgres", 0][0] == 105.0
 
 
 def test_since_tells_when_it_changed() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from launcher.core.plan import Plan
+from launcher.core.replicas import refusal, replica_name, replicas_of
 from launcher.model.effects import (
     Effect,
     Finish,
@@ -27,10 +28,12 @@ from launcher.model.events import (
     DependencyChecked,
     Event,
     Exited,
+    GraceOver,
     IncarnationEvent,
     Launched,
     LivenessLost,
     RestartRequested,
+    Scaled,
     ShutdownForced,
     ShutdownRequested,
     StartAllRequested,
@@ -53,7 +56,7 @@ from tests.launcher.unit.core.plans import (
     service,
 )
 
-WISHES = (StartRequested, RestartRequested, StartAllRequested)
+WISHES = (StartRequested, RestartRequested, StartAllRequested, Scaled)
 JITTER = 0.2
 SPREAD = 1e-9
 """Room for rounding in comparisons of delays."""
@@ -73,12 +76,15 @@ def backends(draw: st.DrawFn) -> Plan:
             max_delay=draw(st.sampled_from([1.0, 30.0])),
             max_restarts=draw(st.integers(0, 3)),
         )
+        oneshot = draw(st.booleans())
         components.append(
             component(
                 f"c{number}",
                 *needed,
                 restart=restart,
-                oneshot=draw(st.booleans()),
+                oneshot=oneshot,
+                overlap=None if oneshot else draw(st.booleans()),
+                replicas=1 if oneshot else draw(st.sampled_from([1, 1, 2])),
                 ready=draw(st.sampled_from([None, PROBE])),
                 critical=draw(st.booleans()),
                 start_timeout=5.0,
@@ -99,8 +105,8 @@ class Fleet(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner: FleetRunner
-        self.alive: dict[str, int] = {}
-        self.asked: set[str] = set()
+        self.alive: set[tuple[str, int]] = set()
+        self.asked: set[tuple[str, int]] = set()
 
     @initialize(plan=backends(), begin=st.booleans())
     def declare(self, plan: Plan, begin: bool) -> None:
@@ -120,8 +126,11 @@ class Fleet(RuleBasedStateMachine):
         return self.pick(list(self.runner.plan.components), number)
 
     def living(self, number: int) -> tuple[str, int]:
-        name = self.pick(sorted(self.alive), number)
-        return name, self.alive[name]
+        lives = sorted(self.alive)
+        return lives[number % len(lives)]
+
+    def lives_of(self, name: str) -> set[int]:
+        return {incarnation for owner, incarnation in self.alive if owner == name}
 
     @precondition(going_on)
     @rule(number=st.integers(0, 4), wish=st.sampled_from([StartRequested, StopRequested, RestartRequested]))
@@ -130,11 +139,23 @@ class Fleet(RuleBasedStateMachine):
     ) -> None:
         self.send(wish(self.some(number)))
 
+    @precondition(going_on)
+    @rule(number=st.integers(0, 4), replicas=st.integers(1, 3))
+    def somebody_scales(self, number: int, replicas: int) -> None:
+        specs = self.runner.plan.spec.components
+        name = specs[number % len(specs)].name
+        shared = self.runner.plan.shared
+        if refusal(specs, shared, name, replicas) is None:
+            self.send(Scaled(name, replicas))
+            if not self.runner.fleet.draining:
+                present = replicas_of(name, self.runner.fleet.components)
+                assert len(set(present) - self.runner.fleet.leaving) == replicas
+
     @precondition(lambda self: self.going_on() and self.alive)
     @rule(number=st.integers(0, 4))
     def it_starts(self, number: int) -> None:
         name, incarnation = self.living(number)
-        self.send(Launched(name, incarnation, 4711))
+        self.send(Launched(name, incarnation, 4711 + incarnation))
         self.send(Started(name, incarnation))
 
     @precondition(lambda self: self.going_on() and self.alive)
@@ -155,14 +176,20 @@ class Fleet(RuleBasedStateMachine):
         self.end(name, incarnation, ended)
 
     @precondition(going_on)
-    @rule(number=st.integers(0, 4), kind=st.sampled_from([Started, BecameReady, Exited, LivenessLost]))
-    def an_old_life_speaks(self, number: int, kind: type[IncarnationEvent]) -> None:
+    @rule(
+        number=st.integers(0, 4),
+        which=st.integers(0, 9),
+        kind=st.sampled_from([Started, BecameReady, Exited, LivenessLost, GraceOver]),
+    )
+    def an_unknown_life_speaks(self, number: int, which: int, kind: type[IncarnationEvent]) -> None:
         name = self.some(number)
-        old = self.runner.fleet.components[name].incarnation - 1
+        newest = self.runner.fleet.components[name].last_number
+        unknown = sorted(set(range(-1, newest + 3)) - self.lives_of(name))
+        old = unknown[which % len(unknown)]
         rest = {Exited: (CRASH,), LivenessLost: ("late",)}.get(kind, ())
         before = self.runner.fleet
         self.send(kind(name, old, *rest))
-        assert self.runner.fleet == before, "an old life changed something"
+        assert self.runner.fleet == before, "an unknown life changed something"
 
     @precondition(lambda self: self.going_on() and self.runner.fleet.dependencies)
     @rule(number=st.integers(0, 1), ok=st.booleans())
@@ -199,8 +226,8 @@ class Fleet(RuleBasedStateMachine):
     # -- what must hold for each turn --
 
     def end(self, name: str, incarnation: int, ended: object) -> None:
-        del self.alive[name]
-        self.asked.discard(name)
+        self.alive.remove((name, incarnation))
+        self.asked.discard((name, incarnation))
         self.send(Exited(name, incarnation, ended))  # type: ignore[arg-type]  # sampled_from forgets the type
 
     def send(self, event: Event) -> None:
@@ -210,7 +237,8 @@ class Fleet(RuleBasedStateMachine):
         for effect in effects:
             self.known(effect)
             self.check(effect, event, after)
-        self.nothing_is_taken_back(before, after)
+        self.nothing_is_taken_back(before, after, event)
+        self.a_restart_leaves_the_old_one(before, after, event)
         self.rest_is_left_when_asked(before, after, event)
         self.transitions_join(before, after, published)
 
@@ -218,7 +246,7 @@ class Fleet(RuleBasedStateMachine):
         plan = self.runner.plan
         if isinstance(effect, Launch | RequestStop | Kill | StartProbe):
             assert effect.component in plan.components
-            assert effect.incarnation == self.runner.fleet.components[effect.component].incarnation
+            assert effect.incarnation in self.runner.fleet.components[effect.component].lives
         if isinstance(effect, WatchDependency):
             assert effect.dependency in self.runner.fleet.dependencies
         if isinstance(effect, SetTimer):
@@ -227,14 +255,15 @@ class Fleet(RuleBasedStateMachine):
     def check(self, effect: Effect, event: Event, fleet: FleetState) -> None:
         match effect:
             case Launch(component=name, incarnation=incarnation):
-                assert name not in self.alive, "two incarnations at once"
+                assert not self.lives_of(name) or self.runner.plan.components[name].overlap, "two at once"
+                assert all(incarnation > other for other in self.lives_of(name))
                 assert not fleet.draining, "a launch while the backend stops"
                 self.check_order(name, fleet)
-                self.alive[name] = incarnation
+                self.alive.add((name, incarnation))
             case RequestStop(component=name, incarnation=incarnation):
-                assert self.alive[name] == incarnation
-                assert name not in self.asked, "asked to stop twice"
-                self.asked.add(name)
+                assert (name, incarnation) in self.alive
+                assert (name, incarnation) not in self.asked, "asked to stop twice"
+                self.asked.add((name, incarnation))
                 own = (
                     isinstance(event, ComponentEvent)
                     and event.component == name
@@ -242,11 +271,11 @@ class Fleet(RuleBasedStateMachine):
                 )
                 if fleet.draining and not fleet.forced and not own:
                     others = self.runner.plan.dependents[name]
-                    assert all(fleet.components[other].phase not in ALIVE for other in others)
-            case Kill(component=name):
-                assert name in self.asked, "killed without having been asked"
-            case StartProbe(component=name):
-                assert name in self.alive
+                    assert not any(fleet.components[other].lives for other in others)
+            case Kill(component=name, incarnation=incarnation):
+                assert (name, incarnation) in self.asked, "killed without having been asked"
+            case StartProbe(component=name, incarnation=incarnation):
+                assert (name, incarnation) in self.alive
             case SetTimer(timer=Timer.BACKOFF, name=name, delay=delay):
                 policy = self.runner.plan.components[name].restart
                 assert (1 - JITTER) * min(policy.delay, policy.max_delay) - SPREAD <= delay
@@ -263,45 +292,94 @@ class Fleet(RuleBasedStateMachine):
             else:
                 assert fleet.components[needed].phase in {Phase.READY, Phase.COMPLETED}
 
-    def nothing_is_taken_back(self, before: FleetState, after: FleetState) -> None:
+    def nothing_is_taken_back(self, before: FleetState, after: FleetState, event: Event) -> None:
         for flag in ("settled", "draining", "forced", "killed", "finished"):
             assert getattr(after, flag) or not getattr(before, flag), flag
         for name, state in after.components.items():
-            assert state.incarnation >= before.components[name].incarnation
+            if name in before.components:
+                assert state.incarnation >= before.components[name].incarnation
+        for name in set(before.components) - set(after.components):
+            assert name in before.leaving or isinstance(event, Scaled)
+            assert before.components[name].phase in {*AT_REST, Phase.STOPPING, Phase.WAITING, Phase.BACKOFF}
+            assert not self.lives_of(name), "a replica left while something of it lived"
+
+    def a_restart_leaves_the_old_one(self, before: FleetState, after: FleetState, event: Event) -> None:
+        """What was ready stays ready while its successor starts, fails, takes over, or while older ones end."""
+        if not isinstance(event, RestartRequested | IncarnationEvent):
+            return
+        was, now = before.components[event.component], after.components.get(event.component)
+        if now is None:
+            return
+        beside = isinstance(event, RestartRequested) or event.incarnation != was.incarnation
+        if was.phase is Phase.READY and beside and self.runner.plan.components[was.name].overlap:
+            assert now.phase is Phase.READY or after.draining
+            if now.incarnation == was.incarnation:
+                assert (was.name, was.incarnation) not in self.asked
 
     def rest_is_left_when_asked(self, before: FleetState, after: FleetState, event: Event) -> None:
         for name, state in before.components.items():
+            if name not in after.components:
+                continue
             if state.phase in AT_REST and after.components[name].phase not in AT_REST:
                 assert isinstance(event, WISHES)
 
     def transitions_join(self, before: FleetState, after: FleetState, published: int) -> None:
         phases = {name: state.phase for name, state in before.components.items()}
         for change in self.runner.transitions[published:]:
-            assert change.before is phases[change.component]
+            assert change.before is phases.get(change.component, Phase.STOPPED)  # a new replica was nowhere
             phases[change.component] = change.after
-        assert phases == {name: state.phase for name, state in after.components.items()}
+        for name, state in after.components.items():
+            assert phases.get(name, Phase.STOPPED) is state.phase
 
     # -- what must hold at any time --
 
     @invariant()
-    def living_phases_have_an_incarnation(self) -> None:
+    def every_life_has_one_role(self) -> None:
         for name, state in self.runner.fleet.components.items():
-            assert (state.phase in ALIVE) is (name in self.alive)
-            assert (state.phase is Phase.STOPPING) is (name in self.asked)
+            assert sorted(state.lives) == sorted(self.lives_of(name))
+            assert len(set(state.lives)) == len(state.lives)
+            stopping = (state.incarnation,) if state.phase is Phase.STOPPING and not state.ended else ()
+            retiring = {life.incarnation for life in state.retiring}
+            assert {life for owner, life in self.asked if owner == name} == {*stopping, *retiring}
+            if not self.runner.plan.components[name].overlap:
+                assert state.successor is None
+                assert not state.retiring
+                assert (state.phase in ALIVE) is bool(state.lives)
+            if state.phase in ALIVE:
+                assert state.lives
+            if state.successor is not None:
+                assert state.phase in {Phase.READY, Phase.UNREADY, Phase.STOPPING}
+                assert state.desired is Desired.UP
 
     @invariant()
     def timers_are_armed_where_they_mean_something(self) -> None:
         armed = {key for key in self.runner.armed if key[0] not in {Timer.DEPENDENCY, Timer.SHUTDOWN}}
         kinds = {Phase.STARTING: Timer.START, Phase.STOPPING: Timer.GRACE, Phase.BACKOFF: Timer.BACKOFF}
-        states = self.runner.fleet.components.values()
-        wanted = {(kinds[state.phase], state.name) for state in states if state.phase in kinds}
-        working = {
-            (Timer.START, state.name) for state in states if self.runner.plan.components[state.name].oneshot
-        }
+        wanted, working = set(), set()
+        for state in self.runner.fleet.components.values():
+            if state.phase in kinds and not state.ended:
+                wanted.add((kinds[state.phase], state.name, state.incarnation))
+            if state.successor is not None and state.successor.phase is Phase.STARTING:
+                wanted.add((Timer.START, state.name, state.successor.incarnation))
+            wanted |= {(Timer.GRACE, state.name, life.incarnation) for life in state.retiring}
+            if self.runner.plan.components[state.name].oneshot:
+                working.add((Timer.START, state.name, state.incarnation))
         assert armed <= wanted
         assert wanted - armed <= working
         draining = self.runner.fleet.draining and not self.runner.fleet.finished
-        assert ((Timer.SHUTDOWN, "") in self.runner.armed) is draining
+        assert ((Timer.SHUTDOWN, "", 0) in self.runner.armed) is draining
+
+    @invariant()
+    def plan_and_fleet_have_the_same_replicas(self) -> None:
+        plan, fleet = self.runner.plan, self.runner.fleet
+        assert list(plan.components) == list(fleet.components)
+        assert fleet.leaving <= set(fleet.components)
+        for spec in plan.spec.components:
+            present = replicas_of(spec.name, plan.components)
+            assert present == tuple(replica_name(spec.name, n + 1) for n in range(len(present)))
+            assert set(present) - fleet.leaving, "one replica stays"
+        for name in fleet.leaving:
+            assert fleet.components[name].desired is Desired.DOWN
 
     @invariant()
     def the_restart_window_holds(self) -> None:
@@ -329,13 +407,13 @@ class Fleet(RuleBasedStateMachine):
             self.send(ShutdownRequested("the end of the test"))
         while self.going_on():
             assert self.asked, "nobody was asked to stop, yet the stop is not over"
-            name = min(self.asked)
-            self.end(name, self.alive[name], RETURNED)
-            self.living_phases_have_an_incarnation()
+            self.end(*min(self.asked), RETURNED)
+            self.every_life_has_one_role()
         self.check_end()
 
     def check_end(self) -> None:
-        left = [name for name, state in self.runner.fleet.components.items() if state.phase not in AT_REST]
+        states = self.runner.fleet.components.values()
+        left = [state.name for state in states if state.phase not in AT_REST or state.lives]
         assert self.runner.finish is not None
         if left:
             assert self.runner.finish.reason == f"gave up waiting for {', '.join(left)} to end"

@@ -150,7 +150,7 @@ def test_after_a_long_life_the_restart_comes_at_once(ready_for: float) -> None:
     """The first end after ten seconds of readiness leads to the next launch in the same turn."""
     history = run_history(plan_of(component("api")), [*UP, ready_for, Exited("api", 1, CRASH)])
     assert history.phases[-3:] == ["api ready", "api waiting", "api starting"]
-    assert history.effects == [Launch("api", 1), StopProbe("api"), Launch("api", 2)]
+    assert history.effects == [Launch("api", 1), StopProbe("api", 1), Launch("api", 2)]
 
 
 def test_a_spell_of_unreadiness_does_not_begin_a_new_life() -> None:
@@ -180,7 +180,7 @@ def test_the_time_of_the_next_attempt_is_known() -> None:
     runner.send(StartAllRequested(), Exited("api", 1, CRASH))
     delay = jittered(0.2, "api", 1)
     assert runner.state("api").next_attempt_at == delay
-    assert runner.armed == {(Timer.BACKOFF, "api"): (delay, SetTimer(Timer.BACKOFF, "api", 1, delay))}
+    assert runner.armed == {(Timer.BACKOFF, "api", 1): (delay, SetTimer(Timer.BACKOFF, "api", 1, delay))}
     runner.fire_next()
     assert runner.clock() == delay
     assert runner.state("api").next_attempt_at is None
@@ -248,8 +248,8 @@ def test_a_restart_stops_and_starts_without_backoff_and_is_not_counted() -> None
     )
     assert history.phases[-3:] == ["api stopping", "api waiting", "api starting"]
     assert history.effects == [
-        *(Launch("api", 1), StopProbe("api"), RequestStop("api", 1)),
-        *(StopProbe("api"), Launch("api", 2)),
+        *(Launch("api", 1), StopProbe("api", 1), RequestStop("api", 1)),
+        *(StopProbe("api", 1), Launch("api", 2)),
     ]
     state = history.fleet.components["api"]
     assert (state.failures, state.restarts, state.total_restarts, state.restart_asked) == (0, (), 0, False)
@@ -271,7 +271,7 @@ def test_a_wish_during_a_backoff_starts_at_once_and_forgives(wish: Event) -> Non
     runner.send(StartAllRequested(), Exited("api", 1, CRASH), wish)
     state = runner.state("api")
     assert (state.phase, state.incarnation, state.failures, state.restarts) == (Phase.STARTING, 2, 0, ())
-    assert (Timer.BACKOFF, "api") not in runner.armed
+    assert (Timer.BACKOFF, "api", 1) not in runner.armed
 
 
 @pytest.mark.parametrize("wish", [StartRequested("api"), RestartRequested("api")])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from launcher.core.fleet import waits_for
+from launcher.core.waits import waits_for
 from launcher.model.effects import Finish, Launch, RequestStop, SetTimer, StartProbe, StopProbe, Timer
 from launcher.model.events import (
     BecameReady,
@@ -62,7 +62,7 @@ def test_every_launch_has_a_deadline() -> None:
     """With each launch the start deadline of the component is armed, and readiness disarms it."""
     runner = FleetRunner(plan_of(component("api", start_timeout=7.0)))
     runner.send(StartAllRequested())
-    assert runner.armed == {(Timer.START, "api"): (7.0, SetTimer(Timer.START, "api", 1, 7.0))}
+    assert runner.armed == {(Timer.START, "api", 1): (7.0, SetTimer(Timer.START, "api", 1, 7.0))}
     runner.send(Started("api", 1))
     assert runner.armed == {}
 
@@ -232,7 +232,12 @@ def test_a_start_that_takes_too_long_is_stopped_and_counted() -> None:
         [StartAllRequested(), Launched("api", 1, 4711), 5.0, Exited("api", 1, RETURNED)],
     )
     assert history.phases == ["api waiting", "api starting", "api stopping", "api backoff"]
-    assert history.effects == [Launch("api", 1), StopProbe("api"), RequestStop("api", 1), StopProbe("api")]
+    assert history.effects == [
+        Launch("api", 1),
+        StopProbe("api", 1),
+        RequestStop("api", 1),
+        StopProbe("api", 1),
+    ]
     state = history.fleet.components["api"]
     assert state.last_exit == Exit(ExitKind.UNHEALTHY, "not ready within 5 s")
     assert (state.failures, state.total_restarts) == (1, 1)

@@ -218,7 +218,7 @@ def test_out_of_time_everything_is_killed_and_the_end_is_75() -> None:
     plan = plan_of(component("db"), component("api", "db", stop_grace=60.0), stop_timeout=20.0)
     runner = FleetRunner(plan)
     runner.send(*(event for event in up("db", "api") if isinstance(event, Event)), CTRL_C)
-    assert runner.armed[Timer.SHUTDOWN, ""] == (20.0, SetTimer(Timer.SHUTDOWN, "", 0, 20.0))
+    assert runner.armed[Timer.SHUTDOWN, "", 0] == (20.0, SetTimer(Timer.SHUTDOWN, "", 0, 20.0))
     asked = runner.wait(20.0)
     assert [effect for effect in asked if isinstance(effect, RequestStop | Kill)] == [
         *(RequestStop("db", 1), Kill("db", 1), Kill("api", 1))

@@ -308,3 +308,33 @@ def orderly(spec: LauncherSpec) -> bool:
         for name in free:
             del left[name]
     return not left
+
+
+# ---- overlap -----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "declared_overlap", "mode", "expected"),
+    [
+        (Kind.ASGI, None, Mode.MULTI, True),
+        (Kind.ASGI, False, Mode.MULTI, False),
+        (Kind.ASGI, None, Mode.SINGLE, False),
+        (Kind.ASGI, True, Mode.SINGLE, False),
+        (Kind.AGENT, None, Mode.MULTI, False),
+        (Kind.AGENT, True, Mode.MULTI, True),
+        (Kind.AGENTS, True, Mode.MULTI, True),
+        (Kind.COMMAND, True, Mode.MULTI, False),
+    ],
+)
+def test_the_plan_decides_what_overlaps(
+    kind: Kind, declared_overlap: bool | None, mode: Mode, expected: bool
+) -> None:
+    """Servers may unless declared otherwise, agents if declared so, commands and what shares a process never."""
+    plan = build(declared(component("api", kind=kind, overlap=declared_overlap), mode=mode))
+    assert plan.components["api"].overlap is expected
+
+
+def test_one_shots_never_overlap() -> None:
+    """A job that runs twice does its work twice."""
+    plan = build(declared(component("seed", oneshot=True, overlap=True)))
+    assert plan.components["seed"].overlap is False

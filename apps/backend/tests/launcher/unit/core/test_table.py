@@ -9,7 +9,9 @@ from itertools import product
 
 import pytest
 
-from launcher.core.machine import IGNORE, TABLE, Action, step
+from launcher.core.action import Action
+from launcher.core.machine import IGNORE, TABLE, step
+from launcher.core.succession import BESIDE, Stage, concerned
 from launcher.model import events
 from launcher.model.effects import CancelTimer, Effect, Kill, Launch, RequestStop, SetTimer, StartProbe, Timer
 from launcher.model.events import (
@@ -31,7 +33,17 @@ from launcher.model.events import (
     StopRequested,
 )
 from launcher.model.spec import ComponentSpec, Restart, RestartPolicy
-from launcher.model.state import ALIVE, AT_REST, ComponentState, Desired, Exit, ExitKind, Phase
+from launcher.model.state import (
+    ALIVE,
+    AT_REST,
+    ComponentState,
+    Desired,
+    Exit,
+    ExitKind,
+    Phase,
+    Retiring,
+    Successor,
+)
 from launcher.supervisor.timers import fired
 from tests.launcher.unit.core.plans import CRASH, PROBE, RETURNED, UNSTARTABLE, component
 
@@ -75,6 +87,7 @@ def example(event: type[ComponentEvent], incarnation: int = 1) -> ComponentEvent
 def test_the_table_knows_every_event() -> None:
     """Each event about a component has a row, and there is no row besides."""
     assert set(TABLE) == set(EVENTS)
+    assert set(BESIDE) == set(EVENTS)
 
 
 @pytest.mark.parametrize(("event", "phase"), CELLS)
@@ -100,9 +113,32 @@ def test_a_cell_leads_where_it_says(spec: ComponentSpec, event: type[ComponentEv
 
 
 def test_names_of_actions_are_unique() -> None:
-    """One name stands for one action in the diagram."""
-    actions = {id(action): action.name for row in TABLE.values() for action in row.values()}
-    assert len(set(actions.values())) == len(actions)
+    """One name stands for one action in each diagram."""
+    for table in (TABLE, BESIDE):
+        actions = {id(action): action.name for row in table.values() for action in row.values()}
+        assert len(set(actions.values())) == len(actions)
+
+
+COLUMNS = (Stage.WAITING, Stage.STARTING, Stage.RETIRING)
+BESIDE_IT = {
+    Stage.STARTING: ComponentState(
+        NAME, Phase.READY, incarnation=1, successor=Successor(Phase.STARTING, 2), newest=2
+    ),
+    Stage.RETIRING: ComponentState(NAME, Phase.READY, incarnation=1, retiring=(Retiring(2),), newest=2),
+}
+"""For each column the state with a life number 2 that stands there; one that waits has no number yet."""
+
+
+@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize("stage", COLUMNS)
+def test_every_cell_beside_is_filled(event: type[ComponentEvent], stage: Stage) -> None:
+    """For each event and stage of a life beside the current one there is an action, and nothing that is ignored has an effect."""
+    action = BESIDE[event][stage]
+    assert isinstance(action, Action)
+    assert set(BESIDE[event]) == set(COLUMNS)
+    if issubclass(event, IncarnationEvent) and action.name == "ignore" and stage in BESIDE_IT:
+        state = BESIDE_IT[stage]
+        assert step(component(NAME, overlap=True), state, example(event, 2), 1.0) == (state, ())
 
 
 # ---- state by state ----------------------------------------------------------------------------------------------------------------
@@ -110,15 +146,17 @@ def test_names_of_actions_are_unique() -> None:
 
 @dataclass(frozen=True)
 class World:
-    """One component with what surrounds it: whether an incarnation lives, whether it was asked to stop, and the armed timers."""
+    """One component with what surrounds it: the lives there are, those asked to stop, and the armed timers, by number."""
 
     state: ComponentState
-    alive: bool = False
-    asked_to_stop: bool = False
-    timers: frozenset[Timer] = frozenset()
+    alive: frozenset[int] = frozenset()
+    asked_to_stop: frozenset[int] = frozenset()
+    timers: frozenset[tuple[Timer, int]] = frozenset()
 
 
 BEGINNING = World(ComponentState(NAME))
+MOST_RETIRING = 1
+"""Worlds with more lives that retire are not explored: wishes alone could make them without end."""
 
 
 @dataclass(frozen=True)
@@ -131,35 +169,37 @@ class Move:
 
 
 SORTS = {
-    f"{policy}{' oneshot' * oneshot}{' probed' * probed}{' at once' * (delay == 0.0)}": component(
+    f"{policy}{' oneshot' * oneshot}{' probed' * probed}{' at once' * (delay == 0.0)}{' overlap' * overlap}": component(
         NAME,
-        restart=Restart(policy, max_restarts=2, delay=delay),
+        restart=Restart(policy, max_restarts=1 if overlap else 2, delay=delay),
         oneshot=oneshot,
         ready=PROBE if probed else None,
+        overlap=overlap,
     )
-    for policy, oneshot, probed, delay in product(RestartPolicy, (False, True), (False, True), (0.0, 0.2))
+    for policy, oneshot, probed, delay, overlap in product(
+        RestartPolicy, (False, True), (False, True), (0.0, 0.2), (False, True)
+    )
+    if not (overlap and (oneshot or delay == 0.0))
 }
-"""One component of each sort: policy, one-shot or not, with and without probe, with and without delay."""
+"""One component of each sort: policy, one-shot or not, with and without probe, with and without delay, with and without overlap."""
 
 
-def possible(world: World) -> Iterator[tuple[ComponentEvent, float]]:
+def possible(spec: ComponentSpec, world: World) -> Iterator[tuple[ComponentEvent, float]]:
     """Everything that may happen next, and when."""
-    number = world.state.incarnation
     for wish in (StartRequested, StopRequested, RestartRequested, DependenciesReady, DependencyFailed):
         yield example(wish), 0.0
-    if world.alive:
-        for told in (Launched, Started, BecameReady, BecameUnready, LivenessLost):
-            yield example(told, number), 0.0
+    # That a process is noted changes nothing else; with many lives it would only multiply the worlds.
+    told = (Started, BecameReady, BecameUnready, LivenessLost, *(() if spec.overlap else (Launched,)))
+    for number, kind in product(world.alive, told):
+        yield example(kind, number), 0.0
     yield from ends_and_timers(world)
 
 
 def ends_and_timers(world: World) -> Iterator[tuple[ComponentEvent, float]]:
     """What happens although nobody wishes anything."""
-    number = world.state.incarnation
-    if world.alive:
-        for ended, now in product((RETURNED, CRASH, UNSTARTABLE), (0.0, LATER)):
-            yield Exited(NAME, number, ended), now
-    for timer in world.timers:
+    for number, ended, now in product(world.alive, (RETURNED, CRASH, UNSTARTABLE), (0.0, LATER)):
+        yield Exited(NAME, number, ended), now
+    for timer, number in world.timers:
         event = fired(SetTimer(timer, NAME, number, 0.0))
         assert isinstance(event, ComponentEvent)
         yield event, 0.0
@@ -167,29 +207,34 @@ def ends_and_timers(world: World) -> Iterator[tuple[ComponentEvent, float]]:
 
 def moved(spec: ComponentSpec, world: World, event: ComponentEvent, now: float) -> World:
     """Perform one step with everything that must hold for each single effect."""
+    alive, asked, timers = set(world.alive), set(world.asked_to_stop), set(world.timers)
     if isinstance(event, StartDeadline | GraceOver | BackoffOver):
-        world = replace(world, timers=world.timers - {fired_by(event)})
-    alive = world.alive and not isinstance(event, Exited)
+        timers.remove((fired_by(event), event.incarnation))
+    if isinstance(event, Exited):
+        alive.remove(event.incarnation)
+        asked.discard(event.incarnation)
     state, effects = step(spec, world.state, event, now)
-    asked, timers = world.asked_to_stop and alive, set(world.timers)
     for effect in effects:
-        check_effect(effect, state, spec)
+        check_effect(effect, spec)
         match effect:
-            case Launch():
-                assert not alive, "two incarnations at once"
-                alive = True
-            case RequestStop():
-                assert alive
-                assert not asked, "asked to stop twice"
-                asked = True
-            case Kill():
-                assert alive
-                assert asked, "killed without having been asked"
-            case SetTimer(timer=timer):
-                timers.add(timer)
-            case CancelTimer(timer=timer):
-                timers.discard(timer)
-    return World(plain(state), alive, asked, frozenset(timers))
+            case Launch(incarnation=number):
+                assert not alive or spec.overlap, "two incarnations at once"
+                assert number not in alive
+                alive.add(number)
+            case RequestStop(incarnation=number):
+                assert number in alive
+                assert number not in asked, "asked to stop twice"
+                asked.add(number)
+            case Kill(incarnation=number):
+                assert number in alive
+                assert number in asked, "killed without having been asked"
+            case StartProbe(incarnation=number):
+                assert number in alive - asked
+            case SetTimer(timer=timer, incarnation=number):
+                timers.add((timer, number))
+            case CancelTimer(timer=timer, incarnation=number):
+                timers.discard((timer, number))
+    return plain(World(state, frozenset(alive), frozenset(asked), frozenset(timers)))
 
 
 def fired_by(event: ComponentEvent) -> Timer:
@@ -202,30 +247,45 @@ def fired_by(event: ComponentEvent) -> Timer:
     return kinds[type(event)]
 
 
-def check_effect(effect: Effect, state: ComponentState, spec: ComponentSpec) -> None:
-    """An effect is about this component and its present incarnation; probes are begun only where one was declared."""
+def check_effect(effect: Effect, spec: ComponentSpec) -> None:
+    """An effect is about this component; probes are begun only where one was declared."""
     assert getattr(effect, "component", NAME) == NAME
     assert getattr(effect, "name", NAME) == NAME
-    assert getattr(effect, "incarnation", state.incarnation) == state.incarnation
     if isinstance(effect, StartProbe):
         assert spec.ready is not None
-        assert state.phase is Phase.STARTING
 
 
-def plain(state: ComponentState) -> ComponentState:
-    """The state without what only counts: moments, totals, the number of the incarnation, texts."""
-    return replace(
-        state,
-        incarnation=min(state.incarnation, 1),
-        since=0.0,
-        ready_at=None if state.ready_at is None else 0.0,
-        restarts=(0.0,) * len(state.restarts),
-        failures=min(state.failures, 1),
-        total_restarts=0,
-        next_attempt_at=None if state.next_attempt_at is None else 1.0,
-        last_exit=None,
-        kills=min(state.kills, 1),
-        reason="",
+def plain(world: World) -> World:
+    """The world without what only counts: moments, totals, texts; incarnations are numbered anew from 1."""
+    state = world.state
+    numbers = sorted({state.incarnation, *world.alive} - {0})
+    new = {0: 0, **{number: place for place, number in enumerate(numbers, 1)}}
+    successor = state.successor
+    return World(
+        replace(
+            state,
+            incarnation=new[state.incarnation],
+            newest=len(numbers) if new[state.incarnation] < len(numbers) else 0,
+            since=0.0,
+            ready_at=None if state.ready_at is None else 0.0,
+            restarts=(0.0,) * len(state.restarts),
+            failures=min(state.failures, 1),
+            total_restarts=0,
+            next_attempt_at=None if state.next_attempt_at is None else 1.0,
+            last_exit=None,
+            kills=min(state.kills, 1),
+            reason="",
+            failed_restart=None,
+            successor=successor
+            and replace(successor, incarnation=new[successor.incarnation], since=0.0, reason=""),
+            retiring=tuple(
+                replace(life, incarnation=new[life.incarnation], since=0.0, kills=min(life.kills, 1))
+                for life in state.retiring
+            ),
+        ),
+        frozenset(new[number] for number in world.alive),
+        frozenset(new[number] for number in world.asked_to_stop),
+        frozenset((timer, new[number]) for timer, number in world.timers),
     )
 
 
@@ -236,8 +296,10 @@ def explored(sort: str) -> tuple[Move, ...]:
     known, frontier = {BEGINNING}, [BEGINNING]
     while frontier:
         world = frontier.pop()
-        for event, now in possible(world):
+        for event, now in possible(SORTS[sort], world):
             after = moved(SORTS[sort], world, event, now)
+            if len(after.state.retiring) > MOST_RETIRING:
+                continue
             moves.append(Move(world, event, after))
             if after not in known:
                 known.add(after)
@@ -265,23 +327,66 @@ def test_every_phase_is_reached(sort: str) -> None:
 
 
 @every_sort
-def test_exactly_the_living_phases_have_an_incarnation(sort: str) -> None:
-    """An incarnation lives in starting, ready, unready and stopping, and nowhere else; its process is known only then."""
+def test_the_state_knows_every_life_and_what_was_asked_of_it(sort: str) -> None:
+    """A life is current, a successor or retiring; asked to stop were exactly those that retire and the current one in stopping."""
     for world in worlds(sort):
-        assert world.alive is (world.state.phase in ALIVE)
-        assert world.alive or world.state.pid is None
-        assert world.asked_to_stop is (world.state.phase is Phase.STOPPING)
+        state = world.state
+        assert sorted(state.lives) == sorted(world.alive)
+        stopping = {state.incarnation} if state.phase is Phase.STOPPING and not state.ended else set()
+        assert world.asked_to_stop == stopping | {life.incarnation for life in state.retiring}
+        assert world.alive or state.pid is None
+
+
+@every_sort
+def test_exactly_the_living_phases_have_an_incarnation(sort: str) -> None:
+    """One lives in starting, ready, unready and stopping, and, but for earlier ones that retire, nowhere else."""
+    for world in worlds(sort):
+        retiring = {life.incarnation for life in world.state.retiring}
+        if world.state.phase in ALIVE:
+            assert world.alive
+            assert (world.alive == retiring) is world.state.ended
+        else:
+            assert world.alive == retiring
+        assert SORTS[sort].overlap or len(world.alive) <= 1
+
+
+@every_sort
+def test_a_successor_needs_somebody_to_succeed(sort: str) -> None:
+    """There is one only beside a living current incarnation of what is wanted up, and only of what may overlap."""
+    for world in worlds(sort):
+        if world.state.successor is not None:
+            assert SORTS[sort].overlap
+            assert world.state.desired is Desired.UP
+            assert world.state.phase in {Phase.READY, Phase.UNREADY, Phase.STOPPING}
+            assert world.state.incarnation in world.alive
+
+
+@every_sort
+def test_what_happens_beside_it_leaves_the_current_one_alone(sort: str) -> None:
+    """No failure of a successor and no end of an old life changes the phase of what is ready."""
+    for move in explored(sort):
+        if (
+            isinstance(move.event, IncarnationEvent)
+            and move.before.state.phase is Phase.READY
+            and move.event.incarnation != move.before.state.incarnation
+        ):
+            assert move.after.state.phase is Phase.READY
 
 
 @every_sort
 def test_timers_are_armed_exactly_where_they_mean_something(sort: str) -> None:
     """Start deadline in starting, grace in stopping, delay in backoff; a one-shot that has started has no deadline."""
     for world in worlds(sort):
-        phase = world.state.phase
-        working = SORTS[sort].oneshot and phase is Phase.STARTING and not world.timers
-        expected = {Phase.STARTING: Timer.START, Phase.STOPPING: Timer.GRACE, Phase.BACKOFF: Timer.BACKOFF}
-        assert working or world.timers == ({expected[phase]} if phase in expected else set())
-        assert (world.state.next_attempt_at is not None) is (phase is Phase.BACKOFF)
+        state = world.state
+        working = SORTS[sort].oneshot and state.phase is Phase.STARTING and not world.timers
+        kinds = {Phase.STARTING: Timer.START, Phase.STOPPING: Timer.GRACE, Phase.BACKOFF: Timer.BACKOFF}
+        expected = {(Timer.GRACE, life.incarnation) for life in state.retiring}
+        if state.phase in kinds and not state.ended:
+            expected.add((kinds[state.phase], state.incarnation))
+        if state.successor is not None and state.successor.phase is Phase.STARTING:
+            expected.add((Timer.START, state.successor.incarnation))
+        assert working or world.timers == expected
+        assert (state.next_attempt_at is not None) is (state.phase is Phase.BACKOFF)
 
 
 @every_sort
@@ -299,17 +404,19 @@ def test_nothing_is_down_while_wanted_up(sort: str) -> None:
 
 @every_sort
 def test_after_a_stop_rest_needs_nothing_but_ends_and_timers(sort: str) -> None:
-    """Once a stop was asked for, the end of the incarnation is the end of it, and until then it is killed again and again."""
+    """Once a stop was asked for, the ends of all incarnations are the end of it, and until then they are killed again and again."""
     for world in worlds(sort):
         stopped = moved(SORTS[sort], world, StopRequested(NAME), 0.0)
         assert stopped.alive or stopped.state.phase in AT_REST
+        assert {number for _, number in stopped.timers} == stopped.alive == stopped.asked_to_stop
         for event, now in ends_and_timers(stopped):
             after = moved(SORTS[sort], stopped, event, now)
             if isinstance(event, Exited):
-                assert after.state.phase in AT_REST
+                assert after.alive or after.state.phase in AT_REST
+                assert len(after.alive) < len(stopped.alive)
             else:
-                assert after.state.kills > 0
-                assert after.timers == {Timer.GRACE}
+                assert isinstance(event, GraceOver)
+                assert after.timers == stopped.timers
 
 
 @every_sort
@@ -343,5 +450,46 @@ def test_the_diagram_draws_exactly_what_can_happen() -> None:
         for sort in SORTS
         for move in explored(sort)
         if move.before.state.phase is not move.after.state.phase
+        and (concerned(move.before.state, move.event) is None or not isinstance(move.event, IncarnationEvent))
     }
     assert taken == declared
+
+
+def test_the_diagram_of_succession_draws_exactly_what_can_happen() -> None:
+    """The same for incarnations beside the current one."""
+    declared = {
+        (event, stage, target)
+        for event, row in BESIDE.items()
+        for stage, action in row.items()
+        for target in action.targets
+    }
+    taken = set()
+    for sort, spec in SORTS.items():
+        for move in explored(sort):
+            before = concerned(move.before.state, move.event)
+            if before is not None:
+                after = stage_after(spec, move)
+                taken.add((type(move.event), before, after))
+    assert {arrow for arrow in taken if arrow[1] is not arrow[2]} == declared
+
+
+def stage_after(spec: ComponentSpec, move: Move) -> Stage:
+    """Return where the life beside the current one, which the event concerned, stands after it."""
+    before = move.before.state
+    after, _ = step(spec, before, move.event, 0.0)
+    successor = before.successor
+    number = (
+        move.event.incarnation
+        if isinstance(move.event, IncarnationEvent)
+        else successor.incarnation
+        if successor is not None
+        else 0
+    )
+    if number == 0:  # a successor that was not launched
+        now = after.successor
+        return Stage.GONE if now is None else Stage.STARTING if now.incarnation else Stage.WAITING
+    if after.successor is not None and after.successor.incarnation == number:
+        return Stage.STARTING
+    if number == after.incarnation:
+        return Stage.CURRENT
+    return Stage.RETIRING if number in after.lives else Stage.GONE

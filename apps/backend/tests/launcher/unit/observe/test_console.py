@@ -16,6 +16,8 @@ from launcher.model.events import (
     Exited,
     GraceOver,
     Launched,
+    RestartRequested,
+    Scaled,
     ShutdownRequested,
     StartAllRequested,
     Started,
@@ -309,3 +311,71 @@ def test_a_finaliser_may_print_while_the_console_writes() -> None:
     thread.start()
     thread.join(10)
     assert [line.split(" | ")[1] for line in screen.out] == ["finalised", "printed"]
+
+
+def replicated() -> Plan:
+    """Return the plan of one server that may overlap."""
+    api = ComponentSpec(
+        "api", Kind.ASGI, "api.main:app", bind=Bind(8000), restart=Restart(RestartPolicy.NEVER)
+    )
+    spec = LauncherSpec("web", "/srv/web", (api,), mode=Mode.MULTI, log_dir="/srv/web/logs")
+    return build(spec)
+
+
+def restarting() -> Stage:
+    """Return a stage on which a successor has just been launched."""
+    stage = Stage(replicated())
+    stage.send(StartAllRequested(), Started("api", 1))
+    stage.screen.err.clear()
+    stage.send(RestartRequested("api"), Launched("api", 2, 4002))
+    return stage
+
+
+def test_a_replacement_line_by_line() -> None:
+    """That a successor starts, that it is ready, and that the old one had to be killed, if it had."""
+    stage = restarting()
+    stage.wait(2.0)
+    stage.send(Started("api", 2))
+    stage.wait(10.0)
+    stage.send(Exited("api", 1, Exit(ExitKind.SIGNALLED, "killed by SIGKILL", signal=9)))
+    assert stage.screen.err == [
+        "· api       is being restarted: incarnation 2 is starting",
+        "✓ api       ready 2.0 s      http://127.0.0.1:8000  log /srv/web/logs/api.jsonl",
+        "! api       incarnation 1 had to be killed",
+    ]
+
+
+def test_a_replacement_that_fails_is_told_with_its_last_words() -> None:
+    """The reason, the hint and the end of the output; and that nothing has changed."""
+    stage = restarting()
+    stage.line("api", "Traceback")
+    stage.send(
+        Exited("api", 2, Exit(ExitKind.UNSTARTABLE, "no module named nowhere", hint="check the target"))
+    )
+    assert stage.screen.err[1:] == [
+        "✗ api       the restart failed: no module named nowhere; it goes on as it was",
+        "    hint: check the target",
+        "    | Traceback",
+        "    log: /srv/web/logs/api.jsonl",
+    ]
+
+
+def test_an_old_one_that_dies_during_its_replacement_is_told() -> None:
+    """The successor becomes the one that is waited for."""
+    stage = restarting()
+    stage.send(Exited("api", 1, Exit(ExitKind.RAISED, "ValueError: boom")))
+    assert stage.screen.err[1:] == ["· api       ValueError: boom; its successor is starting already"]
+
+
+def test_replicas_that_come_later_are_shown_like_the_first() -> None:
+    """They were not there when the console began."""
+    stage = Stage(replicated())
+    stage.send(StartAllRequested(), Started("api", 1))
+    stage.screen.err.clear()
+    stage.send(Scaled("api", 2), Started("api.2", 1))
+    stage.line("api.2", "listening")
+    assert stage.screen.err == [
+        "· api.2     is starting",
+        "✓ api.2     ready 0 ms       http://127.0.0.1:8000  log /srv/web/logs/api.2.jsonl",
+    ]
+    assert stage.screen.out == ["  api.2    | listening"]

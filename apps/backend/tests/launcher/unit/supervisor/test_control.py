@@ -276,6 +276,147 @@ async def test_a_stop_meanwhile_ends_a_restart() -> None:
         assert message == "api is not ready: it is stopped (stopped)"
 
 
+async def test_restart_of_what_overlaps_returns_when_the_new_one_is_ready() -> None:
+    """The old one serves until then, and may still be ending afterwards."""
+    lives = [Behaviour(obeys_stop=False), *LATE]
+    async with running(component("api", overlap=True), behaviours={"api": lives}) as backend:
+        control = await up(backend)
+        restart = begun(control.restart("api", PATIENCE))
+        await backend.until(lambda fleet: fleet.components["api"].successor is not None)
+        assert (backend.state("api").phase, restart.done()) == (Phase.READY, False)
+        backend.host.start("api")
+        await asyncio.wait_for(restart, PATIENCE)
+        assert backend.state("api").lives == (1, 2)
+        backend.host.end("api", STOPPED, 1)
+        await backend.until(lambda fleet: not fleet.components["api"].retiring)
+
+
+async def test_restart_that_fails_while_the_old_one_goes_on_says_both() -> None:
+    """The command fails although the component is up; a later one is not mistaken for it."""
+    lives = [Behaviour(), Behaviour(starts=False, ends=CRASH), Behaviour()]
+    async with running(component("api", overlap=True), behaviours={"api": lives}) as backend:
+        control = await up(backend)
+        assert await refusal(control.restart("api", PATIENCE), CommandFailed) == (
+            "cannot restart api: ended before it was ready: ValueError: boom; incarnation 1 goes on",
+            "see: launcher logs api",
+        )
+        assert backend.state("api").phase is Phase.READY
+        await control.restart("api", PATIENCE)
+        assert backend.state("api").incarnation == 3
+
+
+async def test_restarts_at_the_same_time_all_succeed() -> None:
+    """Each gets an incarnation that was started after it had asked."""
+    async with running(component("api", overlap=True), behaviours={"api": [Behaviour(), *LATE]}) as backend:
+        control = await up(backend)
+        restarts = [begun(control.restart("api", PATIENCE)) for _ in range(2)]
+        await backend.until(lambda fleet: fleet.components["api"].last_number == 3)
+        backend.host.start("api")
+        for restart in restarts:
+            await asyncio.wait_for(restart, PATIENCE)
+        assert backend.state("api").incarnation == 3
+
+
+async def test_a_stop_ends_a_restart_that_is_under_way() -> None:
+    """Both commands are answered: the stop when nothing is left, the restart with what became of it."""
+    async with running(
+        component("api", overlap=True), component("db"), behaviours={"api": [Behaviour(), *LATE]}
+    ) as backend:
+        control = await up(backend)
+        restart = begun(control.restart("api", PATIENCE))
+        await backend.until(lambda fleet: fleet.components["api"].successor is not None)
+        await control.stop("api", PATIENCE)
+        assert backend.state("api").lives == ()
+        message, _ = await refusal(restart, CommandFailed)
+        assert message == "api is not ready: it is stopped (stopped)"
+
+
+async def test_a_restart_that_takes_too_long_goes_on_beside_the_old_one() -> None:
+    """The message says how far it is."""
+    async with running(component("api", overlap=True), behaviours={"api": [Behaviour(), *LATE]}) as backend:
+        control = await up(backend)
+        message, _ = await refusal(control.restart("api", SHORT), WaitTimeout)
+        assert message == (
+            "api is not ready after 0.02 s: it is ready (restarting: incarnation 2 is starting)"
+        )
+
+
+# ---- scale -------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_scale_up_returns_when_all_are_ready() -> None:
+    """Not when they are starting."""
+    async with running(component("api"), behaviours={"api.2": LATE}) as backend:
+        control = await up(backend)
+        scale = begun(control.scale("api", 3, PATIENCE))
+        await backend.until(lambda fleet: "api.3" in fleet.components)
+        await backend.until_phase("api.3", Phase.READY)
+        assert not scale.done()
+        backend.host.start("api.2")
+        await asyncio.wait_for(scale, PATIENCE)
+        assert list(control.view().plan.components) == ["api", "api.2", "api.3"]
+
+
+async def test_scale_down_returns_when_the_others_are_gone() -> None:
+    """What waits for one of them is told that it has left."""
+    lives = {"api.2": [Behaviour(obeys_stop=False)]}
+    async with running(component("api", replicas=2), behaviours=lives) as backend:
+        control = await up(backend)
+        scale = begun(control.scale("api", 1, PATIENCE))
+        await backend.until_phase("api.2", Phase.STOPPING)
+        wait = begun(control.wait("api.2", "completed", PATIENCE))
+        await asyncio.sleep(0)
+        assert not scale.done()
+        backend.host.end("api.2", STOPPED)
+        await asyncio.wait_for(scale, PATIENCE)
+        assert list(control.view().fleet.components) == ["api"]
+        await refusal(wait, UnknownComponent)
+
+
+async def test_scale_that_fails_says_which_replica() -> None:
+    """The others stay; the failed one can be looked at."""
+    lives = {"api.2": [Behaviour(starts=False, ends=CRASH)]}
+    async with running(component("api", restart=NEVER), behaviours=lives) as backend:
+        control = await up(backend)
+        message, hint = await refusal(control.scale("api", 3, PATIENCE), CommandFailed)
+        assert message == (
+            "api is not scaled to 3: api.2 is failed (ended before it was ready: ValueError: boom)"
+        )
+        assert hint == "see: launcher logs api"
+        assert backend.state("api").phase is Phase.READY
+
+
+async def test_scale_that_takes_too_long_goes_on() -> None:
+    """The message says what is waited for."""
+    async with running(component("api"), behaviours={"api.2": LATE}) as backend:
+        control = await up(backend)
+        message, _ = await refusal(control.scale("api", 2, SHORT), WaitTimeout)
+        assert message == "api is not scaled to 2 after 0.02 s: api.2 is starting"
+        backend.host.start("api.2")
+        await backend.until_phase("api.2", Phase.READY)
+
+
+async def test_scale_is_refused_while_the_backend_stops() -> None:
+    """Nothing new is started then."""
+    async with running(component("api"), behaviours={"api": [Behaviour(obeys_stop=False)]}) as backend:
+        control = await up(backend)
+        control.shutdown("a test")
+        await backend.until(lambda fleet: fleet.draining)
+        message, _ = await refusal(control.scale("api", 2, PATIENCE), CommandFailed)
+        assert message == "cannot scale api: the backend is being stopped"
+        backend.host.end("api", STOPPED)
+
+
+async def test_scale_of_what_cannot_be_scaled_changes_nothing() -> None:
+    """The refusals of the plan are those of the command."""
+    async with running(component("api")) as backend:
+        control = await up(backend)
+        before = control.view().fleet
+        await refusal(control.scale("apy", 2, PATIENCE), UnknownComponent)
+        await refusal(control.scale("api", 0, PATIENCE), UsageError)
+        assert control.view().fleet == before
+
+
 # ---- wait --------------------------------------------------------------------------------------------------------------------------
 
 

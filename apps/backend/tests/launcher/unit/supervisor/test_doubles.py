@@ -31,7 +31,7 @@ def test_timers_of_a_runner_fire_when_time_passes() -> None:
     assert runner.wait(1.9) == ()
     assert RequestStop("api", 1) in runner.wait(0.2)
     assert runner.clock() == 2.1
-    assert runner.armed == {(Timer.GRACE, "api"): (5.0, SetTimer(Timer.GRACE, "api", 1, 3.0))}
+    assert runner.armed == {(Timer.GRACE, "api", 1): (5.0, SetTimer(Timer.GRACE, "api", 1, 3.0))}
 
 
 def test_a_history_tells_phases_effects_and_timers_apart() -> None:

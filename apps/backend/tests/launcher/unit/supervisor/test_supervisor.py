@@ -272,7 +272,7 @@ class Silent(FakeHost):
 
     def launch(self, spec: ComponentSpec, incarnation: int) -> None:
         self.calls.append(("launch", spec.name, incarnation))
-        self.alive[spec.name] = incarnation
+        self.lives[spec.name, incarnation] = Behaviour()
 
 
 async def test_events_before_the_start_need_no_other_event_to_be_seen() -> None:

@@ -57,12 +57,17 @@ async def test_timers_fire_in_order(timers: Timers, inbox: asyncio.Queue[Event])
 
 
 async def test_a_timer_replaces_its_predecessor(timers: Timers, inbox: asyncio.Queue[Event]) -> None:
-    """One of each kind and name is armed; others are left alone."""
+    """One of each kind, name and incarnation is armed; others are left alone."""
     timers.set(SetTimer(Timer.GRACE, "api", 1, 0.0))
     timers.set(SetTimer(Timer.GRACE, "db", 1, 0.0))
-    timers.set(SetTimer(Timer.GRACE, "api", 2, 0.0))
+    timers.set(SetTimer(Timer.GRACE, "api", 2, 0.01))
+    timers.set(SetTimer(Timer.GRACE, "api", 1, 0.02))
     async with asyncio.timeout(PATIENCE):
-        assert [await inbox.get(), await inbox.get()] == [GraceOver("db", 1), GraceOver("api", 2)]
+        assert [await inbox.get() for _ in range(3)] == [
+            GraceOver("db", 1),
+            GraceOver("api", 2),
+            GraceOver("api", 1),
+        ]
     assert inbox.empty()
 
 
@@ -70,7 +75,8 @@ async def test_a_disarmed_timer_is_silent(timers: Timers, inbox: asyncio.Queue[E
     """Disarming one leaves the others, and disarming what is not armed is no error."""
     timers.set(SetTimer(Timer.GRACE, "api", 1, 0.0))
     timers.set(SetTimer(Timer.START, "api", 1, 0.01))
-    timers.cancel(Timer.GRACE, "api")
+    timers.cancel(Timer.GRACE, "api", 1)
+    timers.cancel(Timer.GRACE, "api", 2)
     timers.cancel(Timer.GRACE, "nobody")
     async with asyncio.timeout(PATIENCE):
         assert await inbox.get() == StartDeadline("api", 1)
