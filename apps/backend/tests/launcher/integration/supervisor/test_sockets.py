@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.core.plan import Plan
+from launcher.core.plan import Plan, scaled
 from launcher.errors import BindFailed
 from launcher.model.spec import Bind, ComponentSpec, Kind
 from launcher.supervisor.sockets import Listening, bind_all
@@ -220,3 +220,16 @@ def test_a_privileged_port() -> None:
     message, hint = told.stdout.splitlines()
     assert message == "cannot start web: port 81 needs a privilege this user lacks"
     assert hint.startswith("use port 8081")
+
+
+def test_replicas_share_one_socket() -> None:
+    """One port for all, also a chosen one; replicas that come later find it under the same name."""
+    spec = component("web", kind=Kind.ASGI, bind=Bind(0), replicas=3)
+    with bound(plan_of(spec, component("worker"))) as listening:
+        assert list(listening.sockets) == ["web"]
+        port = port_of(listening, "web")
+        assert port != 0
+        assert {port_of(listening, name) for name in ("web.2", "web.3")} == {port}
+        grown = scaled(listening.plan, "web", 5)
+        assert grown.components["web.5"].bind == Bind(port)
+        assert grown.components["web.5"].declared_name in listening.sockets
