@@ -178,8 +178,9 @@ class _Turn:
         self.fleet = replace(self.fleet, leaving=leaving)
         for each in wanted:
             self._start(each)
-        for each in set(present) & leaving:
-            self.apply(StopRequested(each, "not wanted any more"))
+        for each in present:
+            if each in leaving:
+                self.apply(StopRequested(each, "not wanted any more"))
 
     def _adopt(self, plan: Plan) -> None:
         """Go on with another plan; components that both have stay as they are."""
@@ -195,8 +196,12 @@ class _Turn:
 
     def _part(self) -> None:
         """Let go of replicas that were to leave and have ended; those of one component go together, so that their numbers stay without gaps."""
-        owners = {self.plan.components[name].declared_name for name in self.fleet.leaving}
-        for owner in owners:
+        if not self.fleet.leaving:
+            return
+        owners = [
+            spec.declared_name for name, spec in self.plan.components.items() if name in self.fleet.leaving
+        ]
+        for owner in dict.fromkeys(owners):
             present = replicas_of(owner, self.plan.components)
             leaving = self.fleet.leaving & set(present)
             if all(_at_rest(self.fleet.components[name]) for name in leaving):

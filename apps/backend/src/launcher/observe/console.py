@@ -93,7 +93,7 @@ class _Seen:
     incarnation: int = 0
     started_at: float | None = None
     stopping_at: float | None = None
-    tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL))
+    tail: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=TAIL))
 
 
 class Console:
@@ -155,7 +155,7 @@ class Console:
         with contextlib.suppress(Exception), self._lock:
             seen = self._seen.get(line.component)
             if line.stream is not Stream.LAUNCHER and seen is not None:
-                seen.tail.append(line.message)
+                seen.tail.append((line.incarnation, line.message))
             if self._quiet or line.stream is Stream.LAUNCHER:
                 return
             if seen is not None and not seen.spec.console and line.level not in LOUD:
@@ -281,7 +281,10 @@ class Console:
         self._show_tail(seen, change)
 
     def _show_tail(self, seen: _Seen, change: Transition) -> None:
-        for text in seen.tail:
+        """Show the last lines, and of a successor only its own: the one that it was to replace writes on."""
+        for incarnation, text in seen.tail:
+            if change.role is Role.SUCCESSOR and incarnation != change.incarnation:
+                continue
             self._say(f"    | {safe(text, color=self._color)}")
         self._say(f"    log: {self._log_path(change.component)}")
 

@@ -49,7 +49,7 @@ class Supervisor:
     """Runs a plan until it is over.
 
     Args:
-        plan: what to run; the attribute ``plan`` is the present one, which changes when replicas come or go.
+        plan: what to run.
         journal: where every transition is published.
         connect: called once with the running loop; returns the host of a component and the probes. It is called late because hosts and
             probes belong to the loop that the supervisor runs on.
@@ -58,12 +58,12 @@ class Supervisor:
     def __init__(
         self, plan: Plan, journal: Journal, connect: Callable[[], tuple[Callable[[str], Host], Probes]]
     ) -> None:
-        self.plan = plan
         self.journal = journal
         self.finish = Finish(0, "")
         self._connect = connect
-        self._fleet = fleets.initial(plan, time.monotonic())
-        self._unserved = unserved(plan, self._fleet, {}, time.monotonic())
+        # One value, so that whoever takes a view from another thread gets the plan and the fleet of one moment.
+        self._present = fleets.Step(plan, fleets.initial(plan, time.monotonic()))
+        self._unserved = unserved(plan, self._present.fleet, {}, time.monotonic())
         self._followers: list[Callable[[View], None]] = []
         self._started_at = time.time()
         self._arrived: deque[Event] = deque()
@@ -76,6 +76,11 @@ class Supervisor:
         self._probes: Probes
 
     # -- for everybody, from any thread --
+
+    @property
+    def plan(self) -> Plan:
+        """The present plan; it changes when replicas come or go."""
+        return self._present.plan
 
     def submit(self, event: Event) -> None:
         """Put an event into the inbox; may be called from any thread and from signal handlers, and never blocks."""
@@ -91,9 +96,10 @@ class Supervisor:
 
     def view(self) -> View:
         """Return an immutable picture of this moment; may be called from any thread."""
+        present = self._present
         return View(
-            plan=self.plan,
-            fleet=self._fleet,
+            plan=present.plan,
+            fleet=present.fleet,
             now=time.monotonic(),
             wall=time.time(),
             started_at=self._started_at,
@@ -150,6 +156,10 @@ class Supervisor:
             await self._probes.close()
         return self.finish.exit_code
 
+    @property
+    def _fleet(self) -> FleetState:
+        return self._present.fleet
+
     def _take_arrived(self) -> None:
         while self._arrived:
             self._inbox.put_nowait((self._arrived.popleft(), None))
@@ -166,9 +176,8 @@ class Supervisor:
     def _fold(self, event: Event) -> None:
         now = time.monotonic()
         step = fleets.advance(self.plan, self._fleet, event, now)
-        self.plan = step.plan
-        self._fleet = step.fleet
-        self._unserved = unserved(self.plan, step.fleet, self._unserved, now)
+        self._present = step
+        self._unserved = unserved(step.plan, step.fleet, self._unserved, now)
         self._tell_followers()
         for transition in step.transitions:
             self.journal.publish(transition)

@@ -137,13 +137,13 @@ def test_a_version_that_cannot_be_imported_leaves_the_old_one_serving(backend: P
 
 def test_a_version_that_is_never_ready_is_not_mistaken_for_the_old_one(backend: Project, port: int) -> None:
     """Old and new share a port; the check asks the new one, whose answer it is that counts."""
-    backend.declare((backend.root / "launcher.toml").read_text().replace('"20s"', '"2s"'))
+    backend.declare((backend.root / "launcher.toml").read_text().replace('"20s"', '"10s"'))
     backend.up_and_ready("--mode", "multi")
     sick = VERSION.replace('return {"ok": True}', "raise RuntimeError('sick')").replace('"one"', '"two"')
     backend.write(web=sick)
     done = backend.run("restart", "api")
     assert done.returncode == 1
-    assert f"not ready within 2 s: 127.0.0.1:{port} answered 500" in done.stderr
+    assert f"not ready within 10 s: 127.0.0.1:{port} answered 500" in done.stderr
     assert '"one"' in fetch(f"http://127.0.0.1:{port}/")[1]
     eventually("the new one is gone", lambda: not backend.component("api")["retiring"])
     assert lives(backend.root) == ["begin one", "begin two", "end two"]

@@ -177,7 +177,7 @@ def test_stop_and_kill(project: Project) -> None:
 
 GRANDCHILDREN = """
     import os, subprocess, sys, time
-    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('in', __import__('os').getpid(), flush=True); time.sleep(3600)"
+    code = "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.write(1, b'in %d\\n' % os.getpid()); time.sleep(3600)"
     subprocess.Popen([sys.executable, "-c", code])
     subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
     if os.fork() == 0:
@@ -215,12 +215,12 @@ def test_grandchildren_do_not_survive(project: Project, then: str) -> None:
 
 def test_what_a_command_leaves_behind_is_told(project: Project) -> None:
     """A command that ends and leaves a process is cleared up with a line that says so."""
-    spec = command("job", "sh", "-c", "sleep 3600 & echo $!")
+    spec = command("job", "sh", "-c", "sleep 3600 & echo child $!")
 
     def scenario(driver: Driver) -> None:
         driver.launch("job")
         assert driver.exited("job").kind is ExitKind.RETURNED
-        left = int(driver.seen.lines[0].message)
+        left = int(driver.line("child ").message.split()[1])
         assert driver.line(f"left 1 process behind, now ended: {left}").stream is Stream.LAUNCHER
         assert not alive(left)
 
@@ -404,11 +404,13 @@ def test_without_pidfd(project: Project, monkeypatch: pytest.MonkeyPatch) -> Non
 
     def scenario(driver: Driver) -> None:
         driver.launch("job")
-        left = int(driver.line("").message)
+        left = int(driver.line("left behind ").message.split()[2])
         assert driver.exited("job").code == 3
         assert not alive(left)
 
-    drive_commands(project.spec(), [command("job", "sh", "-c", "sleep 3600 & echo $!; exit 3")], scenario)
+    drive_commands(
+        project.spec(), [command("job", "sh", "-c", "sleep 3600 & echo left behind $!; exit 3")], scenario
+    )
 
 
 def test_closing_kills_what_runs(project: Project) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.core.plan import Plan
+from launcher.core.plan import Plan, scaled
 from launcher.errors import BindFailed
 from launcher.hosts.manager import Handed
 from launcher.model.spec import Bind, ComponentSpec, Kind
@@ -333,3 +333,16 @@ def test_nothing_is_kept_of_what_was_handed_over_in_vain() -> None:
     assert is_free(port)
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(number)
+
+
+def test_replicas_share_one_socket() -> None:
+    """One port for all, also a chosen one; replicas that come later find it under the same name."""
+    spec = component("web", kind=Kind.ASGI, bind=Bind(0), replicas=3)
+    with bound(plan_of(spec, component("worker"))) as listening:
+        assert list(listening.sockets) == ["web"]
+        port = port_of(listening, "web")
+        assert port != 0
+        assert {port_of(listening, name) for name in ("web.2", "web.3")} == {port}
+        grown = scaled(listening.plan, "web", 5)
+        assert grown.components["web.5"].bind == Bind(port)
+        assert grown.components["web.5"].declared_name in listening.sockets

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from launcher.core.succession import beside
 from launcher.core.waits import waits_for
 from launcher.model.effects import Kill, Launch, RequestStop, SetTimer, StartProbe, StopProbe, Timer
 from launcher.model.events import (
@@ -329,3 +330,19 @@ def test_what_may_not_overlap_is_stopped_first() -> None:
     runner.send(*UP)
     assert RequestStop("api", 1) in runner.send(RESTART)
     assert runner.state("api").phase is Phase.STOPPING
+
+
+def test_what_happens_beside_the_current_one_is_told_in_words() -> None:
+    """Whoever looks at a component that is ready sees what else there is of it."""
+    runner = ready()
+    assert beside(runner.state("api")) == ""
+    runner.send(RESTART)
+    assert beside(runner.state("api")) == "restarting: incarnation 2 is starting"
+    runner.send(BecameUnready("api", 2, "status 503"))
+    assert beside(runner.state("api")) == "restarting: incarnation 2 is starting (status 503)"
+    runner.send(Started("api", 2))
+    assert beside(runner.state("api")) == "incarnation 1 still ends"
+    runner.send(RESTART, Exited("api", 3, CRASH))
+    assert beside(runner.state("api")) == (
+        "the restart failed: ended before it was ready: ValueError: boom; incarnation 1 still ends"
+    )

@@ -110,8 +110,15 @@ class Stage:
         now = self.fleet.clock()
         return View(self.fleet.plan, self.fleet.fleet, now, 1000.0 + now, 1000.0, 77, "0")
 
-    def line(self, component: str, message: str, level: str = "", stream: Stream = Stream.STDOUT) -> None:
-        self.console.on_line(LogLine(0.0, component, stream, message, 1, level))
+    def line(
+        self,
+        component: str,
+        message: str,
+        level: str = "",
+        stream: Stream = Stream.STDOUT,
+        incarnation: int = 1,
+    ) -> None:
+        self.console.on_line(LogLine(0.0, component, stream, message, incarnation, level))
 
 
 def newsdesk() -> Plan:
@@ -346,9 +353,10 @@ def test_a_replacement_line_by_line() -> None:
 
 
 def test_a_replacement_that_fails_is_told_with_its_last_words() -> None:
-    """The reason, the hint and the end of the output; and that nothing has changed."""
+    """The reason, the hint and the end of its own output; and that nothing has changed."""
     stage = restarting()
-    stage.line("api", "Traceback")
+    stage.line("api", "Traceback", incarnation=2)
+    stage.line("api", "GET / 200", incarnation=1)
     stage.send(
         Exited("api", 2, Exit(ExitKind.UNSTARTABLE, "no module named nowhere", hint="check the target"))
     )
