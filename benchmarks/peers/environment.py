@@ -48,7 +48,7 @@ def prepared() -> Tools:
     """Install what is missing.
 
     Raises:
-        subprocess.CalledProcessError: something could not be installed; what, stands above.
+        SystemExit: something could not be installed.
     """
     HOME.mkdir(parents=True, exist_ok=True)
     _install_python()
@@ -73,19 +73,18 @@ def _install_python() -> None:
     venv, stamp = HOME / "venv", HOME / "installed"
     python = venv / "bin" / "python"
     wanted = hashlib.sha256(LOCK.read_bytes()).hexdigest()
-    pip = [uv, "pip"]
-    to = ["--quiet", "--python", python, "--compile-bytecode"]
+    to: list[str | Path] = ["--quiet", "--python", python, "--compile-bytecode"]
     if not stamp.exists() or stamp.read_text() != wanted:
         shutil.rmtree(venv, ignore_errors=True)
         stamp.unlink(missing_ok=True)
         _run([uv, "venv", "--quiet", "--python", Path(sys.executable).resolve(), venv])
-        _run([*pip, "sync", *to, "--require-hashes", LOCK])
+        _run([uv, "pip", "sync", *to, "--require-hashes", LOCK])
         stamp.write_text(wanted)
     wheels = HOME / "wheel"
     shutil.rmtree(wheels, ignore_errors=True)
     _run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", wheels], cwd=BACKEND)
     (wheel,) = wheels.glob("*.whl")
-    _run([*pip, "install", *to, "--no-deps", "--reinstall", wheel])
+    _run([uv, "pip", "install", *to, "--no-deps", "--reinstall", wheel])
 
 
 def _install_node() -> str:
@@ -129,4 +128,14 @@ def _node_versions(no_node: str) -> dict[str, str]:
 
 
 def _run(command: Sequence[str | Path], cwd: Path = ROOT) -> None:
-    subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+    """Run one step of the installation; its output matters only when it fails.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    done = subprocess.run(
+        command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        told = " ".join(str(word) for word in command)
+        raise SystemExit(f"`{told}` ended with {done.returncode}\n{done.stdout}{done.stderr}")

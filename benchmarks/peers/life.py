@@ -19,7 +19,7 @@ from benchmarks.peers.variants import Variant
 from benchmarks.peers.variants.base import Scope
 from benchmarks.support.measure import tree, until
 
-PATIENCE = 90.0
+PATIENCE = 300.0
 """Seconds that a backend may take to become ready or to stop."""
 
 PAUSE = 0.005

@@ -39,6 +39,9 @@ RANKED = (
 WHOLE = [name for name, variant in VARIANTS.items() if variant.scope is not Scope.GATEWAY]
 """The variants that run the whole backend; figures of those that run only a part of it are shown, and not compared."""
 
+NOTHING = "-"
+"""Stands in a table for what a variant has not."""
+
 SHOWN = {figure.name: figure for figures in GROUPS.values() for figure in figures}
 
 
@@ -127,7 +130,7 @@ def group_table(kept: Mapping[str, Any], group: str) -> str:
 def cell(found: Spread | None, figure: Figure) -> str:
     """A median, with the lowest and the highest in brackets where they differ."""
     if found is None:
-        return "–"
+        return NOTHING
     median, low, high = (f"{value:.{figure.digits}f}" for value in (found.median, found.low, found.high))
     return median if low == high else f"{median} ({low} to {high})"
 
@@ -166,12 +169,12 @@ def targets_table(kept: Mapping[str, Any]) -> str:
     """Every target with its verdict, missed ones like the others."""
     rows = []
     for one in kept["targets"]:
-        against = f" × {one['against']}" if one["against"] else ""
+        against = f" · {one['against']}" if one["against"] else ""
         verdict = one["verdict"] + (
             ", too close to tell" if one["close"] and one["verdict"] != Verdict.OPEN else ""
         )
         stretch = " (stretch)" if one["stretch"] else ""
-        value = "–" if one["value"] is None else f"{one['value']:.3g}"
+        value = NOTHING if one["value"] is None else f"{one['value']:.3g}"
         within = (
             ""
             if one["low"] is None or one["low"] == one["high"]

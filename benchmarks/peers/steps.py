@@ -22,7 +22,7 @@ BEFORE = 0.5
 KEPT = 50
 """Connections of a load that keeps its connections."""
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds within which a gateway that is restarted at all serves again."""
 
 LONGEST = {200: 20.0, 2000: 2.5}

@@ -63,7 +63,7 @@ class Tally:
 
     Attributes:
         failed: those that were sent, or tried to be, and not answered with 200; the refused are among them.
-        inside: the failed ones whose bytes had been handed to the server before it was killed: nobody can save those.
+        inside: the failed ones that broke after their bytes had been handed to the server, before it was killed: nobody can save those.
         unsent: not tried, because too many were under way; to be read as "the load was smaller than asked for".
         slowest_ms: the longest time from plan to answer.
     """
@@ -81,8 +81,7 @@ class Tally:
         everything = list(exchanges)
         counts = Counter(exchange.outcome for exchange in everything)
         inside = sum(
-            exchange.outcome in {Outcome.RESET, Outcome.TIMEOUT}
-            and 0 < exchange.sent <= killed_at + SAME_MOMENT
+            exchange.outcome is Outcome.RESET and 0 < exchange.sent <= killed_at + SAME_MOMENT
             for exchange in everything
             if killed_at is not None
         )
@@ -142,16 +141,25 @@ class Load:
     ) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.communicate()
-            self._process = None
+            # Waits for its end and closes the pipes.
+            self._process.__exit__(kind, error, trace)
 
     def stop(self) -> list[Exchange]:
         """End the load, wait for the answers to what is under way, and return every request."""
         assert self._process is not None
-        written, _ = self._process.communicate()  # its stdin closes: that ends it
-        self._process = None
+        assert self._process.stdin is not None
+        self._process.stdin.close()  # that ends it
+        return self.wait()
+
+    def wait(self) -> list[Exchange]:
+        """Wait until the load is over by itself; return every request."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        written = self._process.stdout.read()
+        self._process.wait()
         return [
-            Exchange(*times, Outcome(outcome), pid) for *times, outcome, pid in json.loads(written or b"[]")
+            Exchange(planned, sent, ended, Outcome(outcome), pid)
+            for planned, sent, ended, outcome, pid in json.loads(written)
         ]
 
 
@@ -223,10 +231,8 @@ class _Generator:
                 due += period
             if self._over and not self._busy:
                 return
-            for descriptor, events in self._epoll.poll(
-                max(0.0, min(due - now, 0.05)) if not self._over else 0.05
-            ):
-                self._happened(descriptor, events)
+            for descriptor, _ in self._epoll.poll(max(0.0, min(due - now, 0.05)) if not self._over else 0.05):
+                self._happened(descriptor)
             if now - swept > 0.1:
                 swept = now
                 self._sweep(now)
@@ -277,7 +283,7 @@ class _Generator:
         connection.connected = True
         self._epoll.modify(connection.socket.fileno(), select.EPOLLIN)
 
-    def _happened(self, descriptor: int, events: int) -> None:
+    def _happened(self, descriptor: int) -> None:
         if descriptor == _STDIN:
             self._over = True
             self._epoll.unregister(_STDIN)
@@ -363,7 +369,7 @@ def main() -> int:
     parser.add_argument(
         "--timeout",
         type=float,
-        default=5.0,
+        default=30.0,
         help="seconds until a request counts as lost (default: %(default)g)",
     )
     options = parser.parse_args()

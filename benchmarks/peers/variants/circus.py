@@ -20,10 +20,8 @@ class Circus(Variant):
 
     def begin(self, place: Place) -> list[str]:
         """Write `circus.ini`; its control sockets are files, because its TCP ports are the same for every circus of a machine."""
-        sections = [
-            f"[circus]\nendpoint = {self._endpoint(place)}\n"
-            f"pubsub_endpoint = ipc://{place.directory}/circus-events.sock\n"
-        ]
+        events = f"ipc://{place.directory}/circus-events.sock"
+        sections = [f"[circus]\nendpoint = {self._endpoint(place)}\npubsub_endpoint = {events}\n"]
         for name, command in place.commands().items():
             # Without `copy_env` a watcher finds neither the virtual environment nor the settings.
             sections.append(f"[watcher:{name}]\ncmd = {shlex.join(command)}\ncopy_env = true\n")

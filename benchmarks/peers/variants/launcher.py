@@ -41,7 +41,11 @@ class Launcher(Variant):
     def managers(self, place: Place, root: int) -> dict[str, int]:
         """The guard is what was started; the launcher tells its own number, and of its zygote."""
         told = self._told(place)
-        found = {"launcher": told["pid"], "zygote": _pid(told.get("zygote")) or _zygote(root), "guard": root}
+        found = {
+            "launcher": told["pid"],
+            "zygote": _pid(told.get("zygote")) or zygote_of(root),
+            "guard": root,
+        }
         if found["guard"] == found["launcher"]:
             del found["guard"]
         return {name: pid for name, pid in found.items() if pid}
@@ -100,7 +104,7 @@ def _pid(told: object) -> int | None:
     return number if isinstance(number, int) and not isinstance(number, bool) else None
 
 
-def _zygote(root: int) -> int | None:
+def zygote_of(root: int) -> int | None:
     """The process whose command line says so; what it has forked may still bear the same, and has it as its parent."""
     named = {process.pid: process for process in tree([root]) if _names_zygote(process)}
     first = [pid for pid, process in named.items() if process.ppid() not in named]
