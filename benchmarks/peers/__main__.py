@@ -46,8 +46,8 @@ SCALE = (10, 20, 50)
 SCALED = "launcher multi"
 """The variant that this is shown for."""
 
-SCALE_ROUNDS = 3
-"""Rounds in which it is measured: a line needs fewer of them than a comparison."""
+FIRST_ROUNDS = 3
+"""Rounds in which is measured what needs fewer of them: the line, what is not compared, and how many processes of ours are left."""
 
 SETTLE = 1.0
 """Seconds between the last service becoming ready and the first look at what the backend costs at rest."""
@@ -134,7 +134,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--idle-seconds",
         type=float,
-        default=4.0,
+        default=3.0,
         help="how long CPU at rest is measured (default: %(default)g)",
     )
     parser.add_argument(
@@ -178,19 +178,19 @@ def _rounds(
     for number in range(rounds):
         figures: dict[str, Figures] = {}
         for variant in order:
+            if variant.scope is Scope.GATEWAY and number >= FIRST_ROUNDS:
+                continue
             begun = time.monotonic()
-            figures[variant.name] = {}
+            own = figures[variant.name] = {}
+            leftovers = number == 0 or (variant.scope is Scope.US and number < FIRST_ROUNDS)
             try:
-                _one_round(
-                    bench, variant, figures[variant.name], leftovers=number == 0 or variant.scope is Scope.US
-                )
+                _one_round(bench, variant, own, leftovers=leftovers)
             except (TimeoutError, ChildProcessError) as problem:
                 problems.append(f"round {number + 1}, {variant.name}: {problem}")
                 _say(problems[-1])
-            _say(
-                f"{number + 1}/{rounds} {variant.name}: {time.monotonic() - begun:.0f} s, {_in_short(figures[variant.name])}"
-            )
-        if scale and number < SCALE_ROUNDS and VARIANTS[SCALED] in variants:
+            took = time.monotonic() - begun
+            _say(f"{number + 1}/{rounds} {variant.name}: {took:.0f} s, {_in_short(own)}")
+        if scale and number < FIRST_ROUNDS and VARIANTS[SCALED] in variants:
             figures |= _scaled(bench, problems)
         found.append(figures)
         order = [*order[1:], order[0]]
@@ -198,9 +198,9 @@ def _rounds(
 
 
 def _warm_up(bench: Bench, variants: Sequence[Variant]) -> None:
-    """Let everybody start once in its place, so that nothing is read from disk or compiled while it counts."""
+    """Let the launcher start once in its place: what everybody imports is in memory afterwards, and what it learns it has learnt."""
     for variant in variants:
-        if variant.scope is not Scope.PEER:
+        if variant.scope is Scope.US:
             with living(variant, bench.place(variant, bench.services)) as life:
                 life.all_ready()
                 life.stop()
@@ -234,13 +234,10 @@ def _disturbed(life: Life, figures: Figures, times: int) -> None:
 
 def _left(bench: Bench, variant: Variant, figures: Figures) -> None:
     """Kill each process of the manager, one life each."""
-    roles = [""]  # known once it runs
-    while roles:
+    for role in variant.victims():
         with living(variant, bench.place(variant, bench.services)) as life:
             life.all_ready()
-            if roles == [""]:
-                roles = list(variant.killed(life.place, life.root))
-            figures |= left_after(life, roles.pop(0))
+            figures |= left_after(life, role)
     if variant.name == SCALED:
         with living(variant, bench.place(variant, bench.services)) as life:
             life.all_ready()

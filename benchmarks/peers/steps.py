@@ -16,7 +16,7 @@ from benchmarks.support.measure import cpu_seconds, memory, until
 
 Figures = dict[str, float]
 
-BEFORE = 0.5
+BEFORE = 0.3
 """Seconds of load before something happens to the gateway, and after it is over."""
 
 KEPT = 50
@@ -149,7 +149,7 @@ def shown(life: Life, times: int = 5) -> Figures:
 
 def left_after(life: Life, role: str) -> Figures:
     """Kill one of the manager's processes and return how many processes of the backend are left."""
-    pid = life.variant.killed(life.place, life.root)[role]
+    pid = life.variant.managers(life.place, life.root)[role]
     everyone = life.members()
     os.kill(pid, signal.SIGKILL)
     left = life.gone(everyone, ORDERLY if role == "guard" else LEFT_AFTER)

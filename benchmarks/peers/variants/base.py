@@ -65,9 +65,9 @@ class Variant(ABC):
         del place
         return {self.name: root}
 
-    def killed(self, place: Place, root: int) -> dict[str, int]:
-        """Which of them are killed, one life each, to see what is left."""
-        return self.managers(place, root)
+    def victims(self) -> tuple[str, ...]:
+        """Names of those of them that are killed, one life each, to see what is left."""
+        return (self.name,)
 
     def workers(self, place: Place, root: int) -> set[int]:
         """The processes of the gateway, where there is more than one; empty where the one that answers is all."""

@@ -20,8 +20,13 @@ class Gunicorn(Variant):
         return tools.missing("gunicorn")
 
     def begin(self, place: Place) -> list[str]:
-        """No configuration."""
-        bind = ["--bind", f"127.0.0.1:{place.port}"]
+        """No configuration; by default its control socket is in the home of the user, where it could be that of another gunicorn."""
+        bind = [
+            "--bind",
+            f"127.0.0.1:{place.port}",
+            "--control-socket",
+            str(place.directory / "gunicorn.ctl"),
+        ]
         return [
             "gunicorn",
             "--preload",

@@ -22,13 +22,3 @@ class Hand(Variant):
         """The script is part of the backend."""
         del place
         return ["python", "-m", "shop.hand"]
-
-    def managers(self, place: Place, root: int) -> dict[str, int]:
-        """Nobody manages."""
-        del place, root
-        return {}
-
-    def killed(self, place: Place, root: int) -> dict[str, int]:
-        """The script is all there is."""
-        del place
-        return {self.name: root}

@@ -50,9 +50,9 @@ class Launcher(Variant):
             del found["guard"]
         return {name: pid for name, pid in found.items() if pid}
 
-    def killed(self, place: Place, root: int) -> dict[str, int]:
+    def victims(self) -> tuple[str, ...]:
         """Launcher and guard, which watch each other."""
-        return {name: pid for name, pid in self.managers(place, root).items() if name != "zygote"}
+        return ("launcher", "guard")
 
     def restart(self, place: Place, root: int) -> list[str]:
         """`launcher restart`, which returns when the new one is ready."""

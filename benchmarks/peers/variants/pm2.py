@@ -35,6 +35,10 @@ class Pm2(Variant):
             return {"daemon": int((place.directory / "pm2" / "pm2.pid").read_text())}
         return {}
 
+    def victims(self) -> tuple[str, ...]:
+        """The daemon."""
+        return ("daemon",)
+
     def restart(self, place: Place, root: int) -> list[str]:
         """`pm2 restart`."""
         del root
