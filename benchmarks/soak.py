@@ -30,6 +30,9 @@ from launcher.errors import LauncherError
 SAMPLES = 200
 """How often a run looks, whatever its length."""
 
+KEPT_FROM = 1000
+"""Restarts from which on the figures are kept: fewer show how caches fill and nothing else."""
+
 WARM_UP = 0.1
 """Share of the run that is left out at its beginning."""
 
@@ -113,7 +116,10 @@ def main() -> int:
         "trends": {name: asdict(one) for name, one in found.items()},
         "samples": samples,
     }
-    print(f"figures: {save('soak', document)}")
+    if done >= KEPT_FROM:
+        print(f"figures: {save('soak', document)}")
+    else:
+        print(f"Fewer than {KEPT_FROM:,} restarts: the figures are not kept.")
     if problem:
         print(f"ended early: {problem}")
     return 1 if problem or not all(one.flat for one in found.values()) else 0

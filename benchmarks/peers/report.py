@@ -9,6 +9,7 @@ from benchmarks.peers.figures import (
     GROUPS,
     LEAST_ROUNDS,
     Figure,
+    Ratio,
     Rounds,
     ranking,
     ratio,
@@ -38,6 +39,9 @@ RANKED = (
 
 WHOLE = [name for name, variant in VARIANTS.items() if variant.scope is not Scope.GATEWAY]
 """The variants that run the whole backend; figures of those that run only a part of it are shown, and not compared."""
+
+PEERS = [name for name, variant in VARIANTS.items() if variant.scope is Scope.PEER]
+"""The process managers among them."""
 
 NOTHING = "-"
 """Stands in a table for what a variant has not."""
@@ -106,7 +110,19 @@ def printed(kept: Mapping[str, Any]) -> str:
     parts = []
     for group in GROUPS:
         parts += [group.upper(), group_table(kept, group), ""]
-    parts += [ranking_text(kept), "", lines_text(kept), "", targets_table(kept), "", method(kept)]
+    parts += [
+        managers_table(kept),
+        "",
+        ratios_table(kept),
+        "",
+        ranking_text(kept),
+        "",
+        lines_text(kept),
+        "",
+        targets_table(kept),
+        "",
+        method(kept),
+    ]
     return "\n".join(parts)
 
 
@@ -133,6 +149,48 @@ def cell(found: Spread | None, figure: Figure) -> str:
         return NOTHING
     median, low, high = (f"{value:.{figure.digits}f}" for value in (found.median, found.low, found.high))
     return median if low == high else f"{median} ({low} to {high})"
+
+
+def managers_table(kept: Mapping[str, Any]) -> str:
+    """What each process of each manager costs."""
+    size, share = Figure("pss_mib", "PSS, MiB", 1), Figure("idle_percent", "CPU at rest, %", 2)
+    rows = [
+        [
+            name,
+            figure.removeprefix("pss_mib of "),
+            cell(measured(kept, name, figure), size),
+            cell(measured(kept, name, figure.replace("pss_mib", "idle_percent")), share),
+        ]
+        for name in VARIANTS
+        for figure in kept["figures"].get(name, {})
+        if figure.startswith("pss_mib of ")
+    ]
+    return table(["", "process", size.shown, share.shown], rows)
+
+
+def ratios_table(kept: Mapping[str, Any]) -> str:
+    """How ours compares with the best peer, with itself in the other mode, and with a script written by hand."""
+    multi, single = COMPARED
+    rows = []
+    for name in RANKED:
+        found = {peer: one.median for peer in PEERS if (one := measured(kept, peer, name))}
+        peer = min(found, key=lambda each: found[each], default="")
+        pairs = ((multi, peer), (multi, single), (single, "hand"))
+        cells = [_ratio_cell(kept, name, one, other) for one, other in pairs]
+        rows.append([SHOWN[name].shown, f"{cells[0]}{f', {peer}' if peer else ''}", *cells[1:]])
+    return table(["", "multi : best peer", "multi : single", "single : hand"], rows)
+
+
+def _ratio_cell(kept: Mapping[str, Any], figure: str, one: str, other: str) -> str:
+    found = kept["ratios"].get(f"{one} : {other}", {}).get(figure)
+    if found is None:
+        return NOTHING
+    share = found if isinstance(found, Ratio) else Ratio(**found)
+    ours, theirs = measured(kept, one, figure), measured(kept, other, figure)
+    if not kept["preliminary"] and ours and theirs and ours.overlaps(theirs):
+        return "too close to rank"
+    within = "" if share.low == share.high else f" ({share.low:.2f} to {share.high:.2f})"
+    return f"{share.value:.2f}{within}"
 
 
 def ranking_text(kept: Mapping[str, Any]) -> str:
@@ -208,6 +266,8 @@ def _rounds(kept: Mapping[str, Any]) -> str:
 def blocks(kept: Mapping[str, Any]) -> dict[str, str]:
     """What stands in the documentation, by the name of its place."""
     return {f"peers-{group.replace(' ', '-')}": group_table(kept, group) for group in GROUPS} | {
+        "peers-managers": managers_table(kept),
+        "peers-ratios": ratios_table(kept),
         "peers-ranking": ranking_text(kept),
         "peers-scale": lines_text(kept),
         "peers-targets": targets_table(kept),

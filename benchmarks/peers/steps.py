@@ -87,11 +87,15 @@ def crash(life: Life, rate: int) -> Figures:
         )
         time.sleep(BEFORE)
         exchanges = load.stop()
+    time_of_day = time.time() - time.monotonic()
+    told_at = life.variant.noticed(life.place, time_of_day + killed_at)
+    if told_at is not None:
+        noticed_at = told_at - time_of_day
     answered_at = first_answer(exchanges, killed_at, {killed})
     tally = Tally.of(exchanges, killed_at)
     life.served_from(min(served_at, answered_at or served_at))
     return {
-        f"crash{rate}_noticed_ms": 1000 * (noticed_at - dead_at),
+        f"crash{rate}_noticed_ms": 1000 * max(0.0, noticed_at - dead_at),
         f"crash{rate}_serving_ms": 1000 * (min(served_at, answered_at or served_at) - killed_at),
         f"crash{rate}_failed": tally.failed,
         f"crash{rate}_refused": tally.refused,

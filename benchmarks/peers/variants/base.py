@@ -79,6 +79,14 @@ class Variant(ABC):
         del place, root
         return None
 
+    def noticed(self, place: Place, since: float) -> float | None:
+        """When the manager itself says that it has seen the gateway end, as a time of day; None where it does not say so precisely.
+
+        Without it, the moment counts at which the dead process was collected by its parent.
+        """
+        del place, since
+        return None
+
     def status(self, place: Place) -> list[str] | None:
         """The command that shows the state of the backend; None where there is none."""
         del place

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from datetime import datetime
 from typing import Any, ClassVar
 
 import psutil
@@ -58,6 +59,15 @@ class Launcher(Variant):
         """`launcher restart`, which returns when the new one is ready."""
         del place, root
         return ["launcher", "restart", GATEWAY, "-o", "json"]
+
+    def noticed(self, place: Place, since: float) -> float | None:
+        """From the log of the gateway: its parent may be the zygote, which is not who has to know."""
+        for line in (place.directory / ".launcher" / "logs" / f"{GATEWAY}.jsonl").read_text().splitlines():
+            entry = json.loads(line)
+            moment = datetime.fromisoformat(entry["time"]).timestamp()
+            if entry["stream"] == "launcher" and "SIGKILL" in entry["message"] and moment >= since:
+                return moment
+        return None
 
     def status(self, place: Place) -> list[str]:
         """`launcher status`."""

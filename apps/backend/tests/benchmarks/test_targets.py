@@ -113,6 +113,8 @@ def test_a_report_shows_every_target_and_every_variant() -> None:
     assert f"| {Verdict.MISSED} |" in text
     assert "Not ranked" in blocks(kept)["peers-ranking"]
     assert all(f"| {name} |" in blocks(kept)["peers-start-and-rest"] for name in VARIANTS)
+    assert "| multi : best peer |" in blocks(kept)["peers-ratios"]
+    assert "1.00, supervisor" in blocks(kept)["peers-ratios"]
     assert "Left out: honcho" in blocks(kept)["peers-method"]
 
 
@@ -141,3 +143,19 @@ def test_growth_is_a_line() -> None:
     assert kept["lines"]["pss_mib"].slope == pytest.approx(15)
     assert "30.0 MiB + 15.00 MiB per service" in blocks(kept)["peers-scale"]
     assert "10, 20 and 50 services" in blocks(kept)["peers-scale"]
+
+
+def test_ratios_that_another_run_could_turn_round_are_not_told() -> None:
+    """Of two variants whose spreads overlap no ratio is shown."""
+    measured: Rounds = [
+        {
+            "launcher multi": {"ready_seconds": ours},
+            "launcher single": {"ready_seconds": 2.0},
+            "pm2": {"ready_seconds": 8.0},
+        }
+        for ours in (1.0, 2.0, 3.0)
+    ]
+    kept = document(measured, [], versions={}, missing={}, problems=[], settings={})
+    assert (
+        "| all ready, s | 0.25 (0.12 to 0.38), pm2 | too close to rank | - |" in blocks(kept)["peers-ratios"]
+    )
