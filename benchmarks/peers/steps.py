@@ -76,6 +76,7 @@ def crash(life: Life, rate: int) -> Figures:
     with Load(life.place.port, rate, seconds=LONGEST[rate]) as load:
         time.sleep(BEFORE)  # part of the measurement: requests are under way
         descriptor = os.pidfd_open(killed)
+        time_of_day = time.time()
         os.kill(killed, signal.SIGKILL)
         killed_at = time.monotonic()
         select.select([descriptor], [], [])
@@ -87,10 +88,9 @@ def crash(life: Life, rate: int) -> Figures:
         )
         time.sleep(BEFORE)
         exchanges = load.stop()
-    time_of_day = time.time() - time.monotonic()
-    told_at = life.variant.noticed(life.place, time_of_day + killed_at)
+    told_at = life.variant.noticed(life.place, time_of_day)
     if told_at is not None:
-        noticed_at = told_at - time_of_day
+        noticed_at = told_at - (time.time() - time.monotonic())
     answered_at = first_answer(exchanges, killed_at, {killed})
     tally = Tally.of(exchanges, killed_at)
     life.served_from(min(served_at, answered_at or served_at))

@@ -62,7 +62,8 @@ class Launcher(Variant):
 
     def noticed(self, place: Place, since: float) -> float | None:
         """From the log of the gateway: its parent may be the zygote, which is not who has to know."""
-        for line in (place.directory / ".launcher" / "logs" / f"{GATEWAY}.jsonl").read_text().splitlines():
+        log = place.directory / ".launcher" / "logs" / f"{GATEWAY}.jsonl"
+        for line in log.read_text().splitlines() if log.exists() else ():
             entry = json.loads(line)
             moment = datetime.fromisoformat(entry["time"]).timestamp()
             if entry["stream"] == "launcher" and "SIGKILL" in entry["message"] and moment >= since:
