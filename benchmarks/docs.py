@@ -89,7 +89,8 @@ def update() -> list[str]:
     soak = RESULTS / "soak.json"
     if soak.exists():
         blocks.append((COMPARISON, "soak", lambda: soak_block(json.loads(soak.read_text()))))
-    return [page for page, name, block in blocks if replaced(ROOT / page, name, block())]
+    changed = [page for page, name, block in blocks if replaced(ROOT / page, name, block())]
+    return list(dict.fromkeys(changed))
 
 
 def replaced(page: Path, name: str, block: str) -> bool:

@@ -22,6 +22,9 @@ from benchmarks.support.measure import tree, until
 PATIENCE = 300.0
 """Seconds that a backend may take to become ready or to stop."""
 
+STOP_PATIENCE = 60.0
+"""Seconds after which a stop counts as one that never ends."""
+
 PAUSE = 0.005
 """Seconds between two looks at who has become ready."""
 
@@ -125,14 +128,14 @@ class Life:
         """Stop the backend as its users do; return seconds until no process of it is left.
 
         Raises:
-            TimeoutError: something is left after `PATIENCE`.
+            TimeoutError: something is left after `STOP_PATIENCE`.
         """
         everyone = self.members()
         begun = time.monotonic()
         command = self.variant.stop(self.place, self.root)
         asking = threading.Thread(target=self._ask_quietly, args=(command,), daemon=True)
         asking.start()
-        left = self.gone(everyone, PATIENCE)
+        left = self.gone(everyone, STOP_PATIENCE)
         took = time.monotonic() - begun
         asking.join(PATIENCE)
         if left:

@@ -61,9 +61,6 @@ def at_rest(life: Life, seconds: float) -> Figures:
         figures["manager_idle_percent"] += share
         figures[f"pss_mib of {name}"] = size
         figures[f"idle_percent of {name}"] = share
-    if "idle_percent of launcher" in figures:
-        zygote = figures.get("idle_percent of zygote", 0.0)
-        figures["supervision_idle_percent"] = figures["idle_percent of launcher"] + zygote
     return figures
 
 

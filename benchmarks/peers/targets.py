@@ -69,7 +69,7 @@ TARGETS = (
     Target("single: time until all is ready", SINGLE, "ready_seconds", 1.15, HAND),
     Target("single: memory", SINGLE, "pss_mib", 1.15, HAND),
     Target("supervisor alone: memory, MiB", MULTI, "pss_mib of launcher", 15.0),
-    Target("supervisor and zygote: CPU at rest, % of a core", MULTI, "supervision_idle_percent", 0.1),
+    Target("supervisor, zygote and guard: CPU at rest, % of a core", MULTI, "manager_idle_percent", 0.1),
     Target("crash: serving again, ms", MULTI, "crash200_serving_ms", 100.0),
     Target("crash: serving again", MULTI, "crash200_serving_ms", 0.1, BEST_PEER),
     Target("crash: noticed, ms", MULTI, "crash200_noticed_ms", 5.0),

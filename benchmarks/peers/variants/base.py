@@ -63,11 +63,11 @@ class Variant(ABC):
     def managers(self, place: Place, root: int) -> dict[str, int]:
         """The manager's processes by what they are; `root` is the process that was started."""
         del place
-        return {self.name: root}
+        return {"manager": root}
 
     def victims(self) -> tuple[str, ...]:
         """Names of those of them that are killed, one life each, to see what is left."""
-        return (self.name,)
+        return ("manager",)
 
     def workers(self, place: Place, root: int) -> set[int]:
         """The processes of the gateway, where there is more than one; empty where the one that answers is all."""

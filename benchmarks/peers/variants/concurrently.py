@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
+import signal
 
 from benchmarks.peers.backend import Place
 from benchmarks.peers.environment import Tools
-from benchmarks.peers.variants.base import Variant
+from benchmarks.peers.variants.base import Variant, signalled
 
 
 class Concurrently(Variant):
@@ -23,3 +24,8 @@ class Concurrently(Variant):
         commands = place.commands()
         options = ["--names", ",".join(commands), "--restart-tries", "-1"]
         return ["concurrently", *options, *(shlex.join(command) for command in commands.values())]
+
+    def stop(self, place: Place, root: int) -> list[str]:
+        """As Ctrl-C does: after SIGTERM it would take the services that it stops for failed ones, and start them again without end."""
+        del place
+        return signalled(root, signal.SIGINT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -14,8 +15,11 @@ from benchmarks.peers.environment import Tools
 from benchmarks.peers.variants.base import OnCrash, Scope, Variant, write
 from benchmarks.support.measure import tree
 
-ZYGOTE = "launcher.hosts.zygote"
-"""Stands in the command line of the process that hosts are forked from, if there is one."""
+PROGRAM = "launcher.hosts.zygote"
+"""Stands in the command line of the process that hosts are forked from, where that was started as a program."""
+
+NAME = "launcher:zygote"
+"""What it is called by the kernel, where it was forked from the launcher and so has the command line of that."""
 
 
 class Launcher(Variant):
@@ -116,14 +120,17 @@ def _pid(told: object) -> int | None:
 
 
 def zygote_of(root: int) -> int | None:
-    """The process whose command line says so; what it has forked may still bear the same, and has it as its parent."""
-    named = {process.pid: process for process in tree([root]) if _names_zygote(process)}
-    first = [pid for pid, process in named.items() if process.ppid() not in named]
-    return first[0] if first else None
+    """The process below `root` that hosts are forked from; None when there is none.
 
-
-def _names_zygote(process: psutil.Process) -> bool:
-    try:
-        return any(ZYGOTE in word for word in process.cmdline())
-    except psutil.Error:
-        return False
+    What it has forked may bear its command line, but is younger.
+    """
+    named, started = [], []
+    for process in tree([root]):
+        with suppress(psutil.Error):
+            age = (process.create_time(), process.pid)
+            if process.name() == NAME:
+                named.append(age)
+            elif PROGRAM in process.cmdline():
+                started.append(age)
+    found = min(named or started, default=None)
+    return None if found is None else found[1]

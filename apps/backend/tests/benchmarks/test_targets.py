@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.docs import COMPARISON, ROOT
 from benchmarks.peers.figures import GROUPS, Rounds
 from benchmarks.peers.report import blocks, document, printed
 from benchmarks.peers.targets import (
@@ -82,10 +83,7 @@ def test_targets_name_what_exists() -> None:
         assert target.variant.partition(", ")[0] in VARIANTS
         assert target.against in {"", BEST_PEER, *VARIANTS}
         assert target.counts in Worst
-        of_a_part = target.figure.startswith("left after ") or target.figure in {
-            "pss_mib of launcher",
-            "supervision_idle_percent",
-        }
+        of_a_part = target.figure.startswith(("left after ", "pss_mib of "))
         assert target.figure in names or of_a_part
 
 
@@ -116,6 +114,14 @@ def test_a_report_shows_every_target_and_every_variant() -> None:
     assert "| multi : best peer |" in blocks(kept)["peers-ratios"]
     assert "1.00, supervisor" in blocks(kept)["peers-ratios"]
     assert "Left out: honcho" in blocks(kept)["peers-method"]
+
+
+def test_every_block_has_its_place() -> None:
+    """The page has exactly one place for each table that is made, and for that of the soak."""
+    page = (ROOT / COMPARISON).read_text()
+    kept = document([{}], [], versions={}, missing={}, problems=[], settings={})
+    places = {name: page.count(f"<!-- figures:{name} -->") for name in [*blocks(kept), "soak"]}
+    assert set(places.values()) == {1}
 
 
 def test_three_rounds_are_ranked() -> None:

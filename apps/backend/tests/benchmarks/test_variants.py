@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from benchmarks.peers.backend import GATEWAY, Place, generate, new_life
 from benchmarks.peers.variants import VARIANTS, Variant
 from benchmarks.peers.variants.base import OnCrash, Scope
-from benchmarks.peers.variants.launcher import LauncherMulti
+from benchmarks.peers.variants.launcher import LauncherMulti, zygote_of
 
 
 @pytest.fixture
@@ -58,6 +61,25 @@ def test_the_launcher_says_when_it_noticed(place: Place) -> None:
     since = 1767225600.0 + 4  # 2026-01-01T00:00:04Z
     assert LauncherMulti().noticed(place, since) == since + 2.5
     assert LauncherMulti().noticed(place, since + 100) is None
+
+
+@pytest.mark.parametrize("words", [["launcher.hosts.zygote"], []], ids=["started", "forked"])
+def test_the_zygote_is_told_from_what_it_has_forked(words: list[str]) -> None:
+    """The process with the command line or the name of a zygote is found, and not its younger copy; where there is none, none is."""
+    naming = "" if words else "open('/proc/self/comm', 'w').write('launcher:zygote');"
+    program = f"import os; {naming} os.fork(); print(flush=True); os.read(0, 1)"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(2)] == [b"\n", b"\n"]
+        (forked,) = psutil.Process(process.pid).children()
+        assert zygote_of(process.pid) == process.pid
+        process.stdin.write(b"..")
+        process.stdin.close()
+        forked.wait(30)
+    assert zygote_of(process.pid) is None
 
 
 def test_only_managers_that_restart_have_to_be_killed() -> None:
