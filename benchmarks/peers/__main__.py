@@ -211,9 +211,11 @@ def _one_round(bench: Bench, variant: Variant, figures: Figures, *, leftovers: b
     with living(variant, bench.place(variant, bench.services)) as life:
         figures["ready_seconds"] = life.all_ready()
         time.sleep(SETTLE)  # part of the measurement: what the start left to do is done
-        figures |= at_rest(life, bench.idle_seconds)
-        figures |= shown(life)
-        _disturbed(life, figures, bench.restarts if variant.scope is Scope.US else 1)
+        # Where the gateway has to be up for a while anyway, that time is used to look longer.
+        figures |= at_rest(life, max(bench.idle_seconds, variant.calm - SETTLE))
+        ours = variant.scope is Scope.US
+        figures |= shown(life, 5 if ours else 1)
+        _disturbed(life, figures, bench.restarts if ours else 1)
         figures["stop_seconds"] = life.stop()
     if leftovers:
         _left(bench, variant, figures)
@@ -255,7 +257,7 @@ def _scaled(bench: Bench, problems: list[str]) -> dict[str, Figures]:
             with living(variant, bench.place(variant, services)) as life:
                 ready = life.all_ready()
                 time.sleep(SETTLE)  # as above
-                found[name] = {"ready_seconds": ready} | at_rest(life, SETTLE) | shown(life)
+                found[name] = {"ready_seconds": ready} | at_rest(life, SETTLE) | shown(life, 5)
                 life.stop()
         except (TimeoutError, ChildProcessError) as problem:
             problems.append(f"{name}: {problem}")

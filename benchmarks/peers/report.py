@@ -20,6 +20,7 @@ from benchmarks.peers.targets import Judged, Verdict, as_document
 from benchmarks.peers.variants import VARIANTS
 from benchmarks.peers.variants.base import Scope
 from benchmarks.support.line import Line
+from benchmarks.support.load import AT_ONCE
 from benchmarks.support.measure import Spread, table
 
 COMPARED = ("launcher multi", "launcher single")
@@ -252,11 +253,25 @@ def method(kept: Mapping[str, Any]) -> str:
         parts.append(f"{machine['cores']} cores, {where}, {kept['measured']}.")
     parts += [f"Left out: {name}, because {reason}." for name, reason in kept["left_out"].items()]
     parts += [f"Not measured: {problem.splitlines()[0]}." for problem in kept["problems"]]
+    if thinner := _thinner(kept):
+        parts.append(
+            f"Some requests were not sent, because {AT_ONCE:,} were waiting already: {', '.join(thinner)}."
+        )
     if kept["preliminary"]:
         parts.append(
             "**Preliminary**: taken to see that everything can be measured, on a machine that had other work to do."
         )
     return " ".join(parts)
+
+
+def _thinner(kept: Mapping[str, Any]) -> list[str]:
+    """The loads that were smaller than asked for."""
+    return [
+        f"{name} in {figure.removesuffix('_unsent')}"
+        for name in VARIANTS
+        for figure in kept["figures"].get(name, {})
+        if figure.endswith("_unsent") and (found := measured(kept, name, figure)) and found.high
+    ]
 
 
 def _rounds(kept: Mapping[str, Any]) -> str:

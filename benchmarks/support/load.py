@@ -31,6 +31,9 @@ from typing import NamedTuple, Self
 
 ROOT = Path(__file__).resolve().parents[2]
 
+AT_ONCE = 4000
+"""Most requests that are under way; what the schedule asks for beyond is written down as not sent."""
+
 SAME_MOMENT = 0.001
 """Seconds after a kill within which another core may still run the killed process: the signal has to reach it first."""
 
@@ -364,7 +367,7 @@ def main() -> int:
         "--keep-alive", type=int, default=0, metavar="N", help="keep N connections and use them in turn"
     )
     parser.add_argument(
-        "--at-once", type=int, default=4000, help="most requests under way (default: %(default)s)"
+        "--at-once", type=int, default=AT_ONCE, help="most requests under way (default: %(default)s)"
     )
     parser.add_argument(
         "--timeout",

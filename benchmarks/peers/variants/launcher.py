@@ -27,8 +27,6 @@ class Launcher(Variant):
 
     scope = Scope.US
     mode: ClassVar[str]
-    calm = 10.5
-    """After 10 s (`immediate_after`) the first crash is followed by a restart without delay: the case of a backend that had been working."""
 
     def missing(self, tools: Tools) -> str:
         """It is installed with the rest."""
@@ -111,6 +109,8 @@ class LauncherMulti(Launcher):
 
     name = "launcher multi"
     mode = "multi"
+    calm = 10.5
+    """After 10 s (`immediate_after`) the first crash is followed by a restart without delay: the case of a backend that had been working."""
 
 
 def _pid(told: object) -> int | None:
