@@ -11,10 +11,12 @@ import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.modes import ratio, read
+from benchmarks.peers import report
 from benchmarks.support.measure import RESULTS, Spread, table
 from benchmarks.support.newsdesk import Variant
 
@@ -22,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 WORDS = Path(__file__).parent / "support" / "words.toml"
 """How the table is worded in each language."""
 
+COMPARISON = "docs/guide/comparison.md"
 DECISION = "docs/architecture/decisions/20250901-process-management-architecture.md"
 
 
@@ -79,7 +82,15 @@ def update() -> list[str]:
         ("docs/guide/modes.md", "modes", lambda: modes_block(modes, english)),
         (DECISION, "goals", lambda: goals_block(modes, proof)),
     ]
-    return [page for page, name, block in blocks if replaced(ROOT / page, name, block())]
+    peers = RESULTS / "peers.json"
+    if peers.exists():
+        found = report.blocks(json.loads(peers.read_text()))
+        blocks += [(COMPARISON, name, partial(str, text)) for name, text in found.items()]
+    soak = RESULTS / "soak.json"
+    if soak.exists():
+        blocks.append((COMPARISON, "soak", lambda: soak_block(json.loads(soak.read_text()))))
+    changed = [page for page, name, block in blocks if replaced(ROOT / page, name, block())]
+    return list(dict.fromkeys(changed))
 
 
 def replaced(page: Path, name: str, block: str) -> bool:
@@ -168,6 +179,23 @@ def goals_block(document: Mapping[str, Any], starts: Mapping[str, Any] | None) -
         ["branch coverage of the launcher", "≥ 85 %", "`python3 dev test`"],
     ]
     return table(["goal", "required", "measured"], rows)
+
+
+def soak_block(document: Mapping[str, Any]) -> str:
+    """What many restarts have left behind in the launcher."""
+    rows = [
+        [
+            name.replace("rss_mib", "resident memory, MiB,"),
+            f"{one['first']:g}",
+            f"{one['last']:g}",
+            f"{one['per_thousand']:+.3f} ± {one['uncertainty']:.3f}",
+            "flat" if one["flat"] else "grows",
+        ]
+        for name, one in document["trends"].items()
+    ]
+    ended = f" It ended early: {document['problem']}." if document["problem"] else ""
+    found = table(["", "at first", "at last", "per 1,000 restarts", ""], rows)
+    return f"{found}\n\n{document['restarts']:,} restarts, {document['measured']}.{ended}"
 
 
 def _plain(figure: str, spread: Spread) -> str:

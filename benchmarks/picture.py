@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from benchmarks.support.newsdesk import TEXT, environment_of_a_user
+from benchmarks.support.ports import free_port
 from benchmarks.support.screen import Line, Style, screen
-from benchmarks.support.servers import BACKEND, free_port
+from benchmarks.support.servers import BACKEND
 from benchmarks.support.svg import picture
 
 COLUMNS, ROWS = 100, 40

@@ -22,7 +22,8 @@ from typing import Any
 from redis import Redis
 
 from benchmarks.support.measure import tree, until
-from benchmarks.support.servers import BACKEND, PASSWORD, USER, Servers, free_port
+from benchmarks.support.ports import free_port
+from benchmarks.support.servers import BACKEND, PASSWORD, USER, Servers
 from services.pipeline import DIRECTOR, PIPELINE
 
 TEXT = (

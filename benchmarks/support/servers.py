@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from benchmarks.support.ports import free_port
 from services.errors import ServiceUnavailable
 from services.neo4j_graph import Neo4jService
 from services.postgres import PostgresService
@@ -74,14 +74,6 @@ class Servers:
             "redis": RedisService(self.redis_url),
             "bolt": Neo4jService(where["NEO4J_URL"], USER, PASSWORD),
         }
-
-
-def free_port() -> int:
-    """A TCP port on loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager
