@@ -34,14 +34,22 @@ AGENTS = 12
 def main() -> int:
     """Measure, print a table, write JSON; exit with 1 when a median is over the limit."""
     parser = argparse.ArgumentParser(
-        prog="bench cli", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="bench cli",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--runs", type=int, default=21, help="runs of each command that count (default: %(default)s)"
+        "--runs",
+        type=int,
+        default=21,
+        help="runs of each command that count (default: %(default)s)",
     )
     options = parser.parse_args()
     user = environment_of_a_user()
-    with tempfile.TemporaryDirectory(prefix="bench-") as name, _backend(Path(name), user):
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as name,
+        _backend(Path(name), user),
+    ):
         times: dict[str, list[float]] = {command: [] for command in COMMANDS}
         for turn in range(options.runs + 1):
             for command, words in COMMANDS.items():
@@ -68,7 +76,9 @@ def main() -> int:
 def _backend(root: Path, user: Mapping[str, str]) -> Iterator[None]:
     """A running backend of many small components."""
     (root / "jobs.py").write_text(AGENT)
-    components = "".join(f'[components.agent{number}]\nrun = "jobs:run"\n' for number in range(AGENTS))
+    components = "".join(
+        f'[components.agent{number}]\nrun = "jobs:run"\n' for number in range(AGENTS)
+    )
     (root / "launcher.toml").write_text(f'[launcher]\nmode = "single"\n{components}')
     process = subprocess.Popen(
         ["launcher", "up", "--quiet"],
@@ -90,9 +100,16 @@ def _backend(root: Path, user: Mapping[str, str]) -> Iterator[None]:
         process.wait()
 
 
-def _run(command: Sequence[str], root: Path, user: Mapping[str, str]) -> subprocess.CompletedProcess[bytes]:
+def _run(
+    command: Sequence[str], root: Path, user: Mapping[str, str]
+) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        command, cwd=root, env=dict(user), stdin=subprocess.DEVNULL, capture_output=True, check=False
+        command,
+        cwd=root,
+        env=dict(user),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
     )
 
 
@@ -106,7 +123,9 @@ def _timed(command: Sequence[str], root: Path, user: Mapping[str, str]) -> float
     done = _run(command, root, user)
     took = 1000 * (time.perf_counter() - started)
     if done.returncode != 0:
-        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.decode()}")
+        raise SystemExit(
+            f"{' '.join(command)} ended with {done.returncode}: {done.stderr.decode()}"
+        )
     return took
 
 

@@ -24,8 +24,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from benchmarks.support.measure import Spread, cpu_seconds, idle_cpu, memory, save, table, tree
-from benchmarks.support.newsdesk import Backend, Variant, environment_of_a_user, make_place, running
+from benchmarks.support.measure import (
+    Spread,
+    cpu_seconds,
+    idle_cpu,
+    memory,
+    save,
+    table,
+    tree,
+)
+from benchmarks.support.newsdesk import (
+    Backend,
+    Variant,
+    environment_of_a_user,
+    make_place,
+    running,
+)
 from benchmarks.support.servers import Servers, servers
 from benchmarks.support.starts import prove_starts
 
@@ -89,7 +103,12 @@ def main() -> int:
             if options.starts:
                 return prove_starts(directory, where, options.starts)
             migrate = ["python", "-m", "services.schema", "--no-seed"]
-            subprocess.run(migrate, env=user | where.environment(), stdout=subprocess.DEVNULL, check=True)
+            subprocess.run(
+                migrate,
+                env=user | where.environment(),
+                stdout=subprocess.DEVNULL,
+                check=True,
+            )
             runs = _measure(directory, where, options.runs, options.idle_seconds)
     code = _report(runs, options.idle_seconds)
     if options.update_docs:
@@ -101,10 +120,15 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="bench modes", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="bench modes",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--runs", type=int, default=5, help="runs of each variant that count (default: %(default)s)"
+        "--runs",
+        type=int,
+        default=5,
+        help="runs of each variant that count (default: %(default)s)",
     )
     parser.add_argument(
         "--idle-seconds",
@@ -119,7 +143,11 @@ def _options() -> argparse.Namespace:
         metavar="N",
         help="do something else: start and stop N times in each mode and tell the share that succeeded",
     )
-    parser.add_argument("--update-docs", action="store_true", help="write the figures into the documentation")
+    parser.add_argument(
+        "--update-docs",
+        action="store_true",
+        help="write the figures into the documentation",
+    )
     return parser.parse_args()
 
 
@@ -140,7 +168,11 @@ def _measure(
                 values = _one_run(backend, idle_seconds if turn else 0.0)
             if turn:
                 found[variant].append(values)
-                print(f"{turn}/{runs} {variant}: {_in_short(values)}", file=sys.stderr, flush=True)
+                print(
+                    f"{turn}/{runs} {variant}: {_in_short(values)}",
+                    file=sys.stderr,
+                    flush=True,
+                )
         order = [*order[1:], order[0]]
     return found
 
@@ -149,7 +181,9 @@ def _one_run(backend: Backend, idle_seconds: float) -> dict[str, float]:
     ready = backend.all_ready()
     start_cpu = cpu_seconds(tree(backend.pids))
     backend.work()
-    time.sleep(SETTLE if idle_seconds else 0.0)  # part of the measurement: what the work left to do is done
+    time.sleep(
+        SETTLE if idle_seconds else 0.0
+    )  # part of the measurement: what the work left to do is done
     everyone = tree(backend.pids)
     return {
         "memory_mib": memory(everyone),
@@ -162,35 +196,52 @@ def _one_run(backend: Backend, idle_seconds: float) -> dict[str, float]:
 
 
 def _in_short(values: Mapping[str, float]) -> str:
-    return ", ".join(f"{figure.shown} {values[figure.name]:.{figure.digits}f}" for figure in FIGURES)
+    return ", ".join(
+        f"{figure.shown} {values[figure.name]:.{figure.digits}f}" for figure in FIGURES
+    )
 
 
-def _report(runs: Mapping[Variant, Sequence[Mapping[str, float]]], idle_seconds: float) -> int:
+def _report(
+    runs: Mapping[Variant, Sequence[Mapping[str, float]]], idle_seconds: float
+) -> int:
     spreads = {
         figure.name: {
-            variant: Spread.of([run[figure.name] for run in values]) for variant, values in runs.items()
+            variant: Spread.of([run[figure.name] for run in values])
+            for variant, values in runs.items()
         }
         for figure in FIGURES
     }
-    missed = [goal for goal in GOALS if ratio(spreads, goal.figure, goal.variant, goal.against) > goal.limit]
+    missed = [
+        goal
+        for goal in GOALS
+        if ratio(spreads, goal.figure, goal.variant, goal.against) > goal.limit
+    ]
     document = {
         "runs": len(runs[Variant.SINGLE]),
         "idle_seconds": idle_seconds,
         "figures": spreads,
         "ratios": {
             figure.name: {
-                f"{one}/{other}": round(ratio(spreads, figure.name, one, other), 4) for one, other in COMPARED
+                f"{one}/{other}": round(ratio(spreads, figure.name, one, other), 4)
+                for one, other in COMPARED
             }
             for figure in FIGURES
         },
         "goals": [
-            asdict(goal) | {"measured": round(ratio(spreads, goal.figure, goal.variant, goal.against), 4)}
+            asdict(goal)
+            | {
+                "measured": round(
+                    ratio(spreads, goal.figure, goal.variant, goal.against), 4
+                )
+            }
             for goal in GOALS
         ],
         "each_run": runs,
     }
     print(shown(spreads))
-    print(f"\nMedians of {document['runs']} runs, in brackets the lowest and the highest.")
+    print(
+        f"\nMedians of {document['runs']} runs, in brackets the lowest and the highest."
+    )
     print(f"figures: {save('modes', document)}")
     for goal in missed:
         measured = ratio(spreads, goal.figure, goal.variant, goal.against)
@@ -211,8 +262,12 @@ def shown(spreads: Spreads) -> str:
     rows = []
     for figure in FIGURES:
         values = spreads[figure.name]
-        cells = [_spread(values[variant], figure.digits) for variant in reversed(Variant)]
-        cells += [_compared(spreads, figure.name, one, other) for one, other in COMPARED]
+        cells = [
+            _spread(values[variant], figure.digits) for variant in reversed(Variant)
+        ]
+        cells += [
+            _compared(spreads, figure.name, one, other) for one, other in COMPARED
+        ]
         rows.append([figure.shown, *cells])
     header = ["", *reversed(Variant), *(f"{one} : {other}" for one, other in COMPARED)]
     return table(header, rows)
@@ -223,14 +278,20 @@ def _spread(spread: Spread, digits: int) -> str:
 
 
 def _compared(spreads: Spreads, figure: str, one: Variant, other: Variant) -> str:
-    note = ", spreads overlap" if spreads[figure][one].overlaps(spreads[figure][other]) else ""
+    note = (
+        ", spreads overlap"
+        if spreads[figure][one].overlaps(spreads[figure][other])
+        else ""
+    )
     return f"{ratio(spreads, figure, one, other):.0%}{note}"
 
 
 def read(document: Mapping[str, Any]) -> Spreads:
     """The figures of a written result."""
     return {
-        figure: {Variant(variant): Spread(**values) for variant, values in by_variant.items()}
+        figure: {
+            Variant(variant): Spread(**values) for variant, values in by_variant.items()
+        }
         for figure, by_variant in document["figures"].items()
     }
 

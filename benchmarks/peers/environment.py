@@ -41,7 +41,11 @@ class Tools:
 
     def missing(self, program: str) -> str:
         """Why a program cannot be run; empty when it can."""
-        return "" if shutil.which(program, path=self.environment["PATH"]) else f"{program} is not installed"
+        return (
+            ""
+            if shutil.which(program, path=self.environment["PATH"])
+            else f"{program} is not installed"
+        )
 
 
 def prepared() -> Tools:
@@ -53,10 +57,18 @@ def prepared() -> Tools:
     HOME.mkdir(parents=True, exist_ok=True)
     _install_python()
     no_node = _install_node()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LAUNCHER_")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("LAUNCHER_")
+    }
     for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME"):
         kept.pop(name, None)
-    paths = [HOME / "venv" / "bin", HOME / "node" / "node_modules" / ".bin", kept.get("PATH", os.defpath)]
+    paths = [
+        HOME / "venv" / "bin",
+        HOME / "node" / "node_modules" / ".bin",
+        kept.get("PATH", os.defpath),
+    ]
     environment = kept | {
         "PATH": os.pathsep.join(str(path) for path in paths),
         "VIRTUAL_ENV": str(HOME / "venv"),
@@ -82,7 +94,10 @@ def _install_python() -> None:
         stamp.write_text(wanted)
     wheels = HOME / "wheel"
     shutil.rmtree(wheels, ignore_errors=True)
-    _run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", wheels], cwd=BACKEND)
+    _run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", wheels],
+        cwd=BACKEND,
+    )
     (wheel,) = wheels.glob("*.whl")
     _run([uv, "pip", "install", *to, "--no-deps", "--reinstall", wheel])
 
@@ -114,17 +129,27 @@ def _install_node() -> str:
 
 
 def _versions() -> dict[str, str]:
-    names = ("circus", "gunicorn", "honcho", "supervisor", "unified-launcher", "uvicorn")
+    names = (
+        "circus",
+        "gunicorn",
+        "honcho",
+        "supervisor",
+        "unified-launcher",
+        "uvicorn",
+    )
     code = f"import importlib.metadata as m; print(*(m.version(name) for name in {names!r}))"
     told = subprocess.run(
-        [HOME / "venv" / "bin" / "python", "-c", code], capture_output=True, text=True, check=True
+        [HOME / "venv" / "bin" / "python", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return dict(zip(names, told.stdout.split(), strict=True))
 
 
 def _node_versions(no_node: str) -> dict[str, str]:
     pairs = [] if no_node else [package.split("@") for package in NODE_PACKAGES]
-    return {name: version for name, version in pairs}  # noqa: C416 - a list of two strings is no pair to mypy
+    return {name: version for name, version in pairs}
 
 
 def _run(command: Sequence[str | Path], cwd: Path = ROOT) -> None:
@@ -134,8 +159,15 @@ def _run(command: Sequence[str | Path], cwd: Path = ROOT) -> None:
         SystemExit: it failed.
     """
     done = subprocess.run(
-        command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        command,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         told = " ".join(str(word) for word in command)
-        raise SystemExit(f"`{told}` ended with {done.returncode}\n{done.stdout}{done.stderr}")
+        raise SystemExit(
+            f"`{told}` ended with {done.returncode}\n{done.stdout}{done.stderr}"
+        )

@@ -33,7 +33,11 @@ class Life:
     """A backend that has been begun."""
 
     def __init__(
-        self, variant: Variant, place: Place, process: subprocess.Popen[bytes], begun: float
+        self,
+        variant: Variant,
+        place: Place,
+        process: subprocess.Popen[bytes],
+        begun: float,
     ) -> None:
         """`begun` is the monotonic time just before the first process."""
         self.variant = variant
@@ -56,10 +60,14 @@ class Life:
         alone = self.variant.scope is Scope.GATEWAY
         answered: list[float] = []
         # A request waits in the queue of whoever holds the socket: hence a thread of its own.
-        asking = threading.Thread(target=self._ask_gateway, args=(answered,), daemon=True)
+        asking = threading.Thread(
+            target=self._ask_gateway, args=(answered,), daemon=True
+        )
         asking.start()
         wanted = 0 if alone else len(self.place.agents)
-        marked = until(lambda: len(self.place.marked()) == wanted, "all agents", PATIENCE, PAUSE)
+        marked = until(
+            lambda: len(self.place.marked()) == wanted, "all agents", PATIENCE, PAUSE
+        )
         asking.join(PATIENCE)
         if not answered:
             raise TimeoutError("the gateway does not answer")
@@ -110,7 +118,11 @@ class Life:
         done = subprocess.run(
             command,
             cwd=self.place.directory,
-            env={name: value for name, value in self.place.environment.items() if name != MARK},
+            env={
+                name: value
+                for name, value in self.place.environment.items()
+                if name != MARK
+            },
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -133,7 +145,9 @@ class Life:
         everyone = self.members()
         begun = time.monotonic()
         command = self.variant.stop(self.place, self.root)
-        asking = threading.Thread(target=self._ask_quietly, args=(command,), daemon=True)
+        asking = threading.Thread(
+            target=self._ask_quietly, args=(command,), daemon=True
+        )
         asking.start()
         left = self.gone(everyone, STOP_PATIENCE)
         took = time.monotonic() - begun
@@ -217,7 +231,10 @@ def marked(mark: str) -> Iterator[int]:
 def alive(pid: int) -> bool:
     """Whether a process exists and is not only waiting to be reaped."""
     try:
-        return psutil.Process(pid).status() not in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
+        return psutil.Process(pid).status() not in {
+            psutil.STATUS_ZOMBIE,
+            psutil.STATUS_DEAD,
+        }
     except psutil.NoSuchProcess:
         return False
 

@@ -49,7 +49,10 @@ def at_rest(life: Life, seconds: float) -> Figures:
     started = time.monotonic()
     time.sleep(seconds)  # the measurement itself: nothing is to happen meanwhile
     percent = 100 / (time.monotonic() - started)
-    used = {pid: percent * (_cpu(pid) - seconds_before) for pid, seconds_before in before.items()}
+    used = {
+        pid: percent * (_cpu(pid) - seconds_before)
+        for pid, seconds_before in before.items()
+    }
     sizes = {pid: _pss(pid) for pid in members}
     figures = {
         "pss_mib": sum(sizes.values()),
@@ -59,7 +62,10 @@ def at_rest(life: Life, seconds: float) -> Figures:
         "manager_idle_percent": 0.0,
     }
     for name, pids in managers.items():
-        size, share = sum(sizes.get(pid, 0.0) for pid in pids), sum(used.get(pid, 0.0) for pid in pids)
+        size, share = (
+            sum(sizes.get(pid, 0.0) for pid in pids),
+            sum(used.get(pid, 0.0) for pid in pids),
+        )
         figures["manager_pss_mib"] += size
         figures["manager_idle_percent"] += share
         figures[f"pss_mib of {name}"] = size
@@ -83,9 +89,14 @@ def crash(life: Life, rate: int) -> Figures:
         select.select([descriptor], [], [])
         dead_at = time.monotonic()
         os.close(descriptor)
-        noticed_at = until(lambda: not _exists(killed), "somebody to reap it", PATIENCE, RESTARTED)
+        noticed_at = until(
+            lambda: not _exists(killed), "somebody to reap it", PATIENCE, RESTARTED
+        )
         served_at = until(
-            lambda: life.place.gateway_pid(1.0) not in {None, killed}, "the gateway", PATIENCE, 0.02
+            lambda: life.place.gateway_pid(1.0) not in {None, killed},
+            "the gateway",
+            PATIENCE,
+            0.02,
         )
         time.sleep(BEFORE)
         exchanges = load.stop()
@@ -97,7 +108,8 @@ def crash(life: Life, rate: int) -> Figures:
     life.served_from(min(served_at, answered_at or served_at))
     return {
         f"crash{rate}_noticed_ms": 1000 * max(0.0, noticed_at - dead_at),
-        f"crash{rate}_serving_ms": 1000 * (min(served_at, answered_at or served_at) - killed_at),
+        f"crash{rate}_serving_ms": 1000
+        * (min(served_at, answered_at or served_at) - killed_at),
         f"crash{rate}_failed": tally.failed,
         f"crash{rate}_refused": tally.refused,
         f"crash{rate}_inside": tally.inside,
@@ -111,7 +123,10 @@ def restarts(life: Life, rate: int, times: int, *, keep_alive: bool) -> Figures:
     kind = f"restart{rate}_{'kept' if keep_alive else 'new'}"
     took: list[float] = []
     with Load(
-        life.place.port, rate, seconds=LONGEST[rate] * max(1, times), keep_alive=KEPT * keep_alive
+        life.place.port,
+        rate,
+        seconds=LONGEST[rate] * max(1, times),
+        keep_alive=KEPT * keep_alive,
     ) as load:
         for _ in range(times):
             time.sleep(BEFORE)  # part of the measurement: requests are under way
@@ -136,7 +151,9 @@ def _restarted(life: Life) -> float:
     begun = time.monotonic()
     life.ask(command)
     until(
-        lambda: not life.gateways() & before and life.place.gateway_pid(1.0) is not None,
+        lambda: (
+            not life.gateways() & before and life.place.gateway_pid(1.0) is not None
+        ),
         "a new gateway",
         PATIENCE,
     )

@@ -69,14 +69,27 @@ TARGETS = (
     Target("single: time until all is ready", SINGLE, "ready_seconds", 1.15, HAND),
     Target("single: memory", SINGLE, "pss_mib", 1.15, HAND),
     Target("supervisor alone: memory, MiB", MULTI, "pss_mib of launcher", 15.0),
-    Target("supervisor, zygote and guard: CPU at rest, % of a core", MULTI, "manager_idle_percent", 0.1),
+    Target(
+        "supervisor, zygote and guard: CPU at rest, % of a core",
+        MULTI,
+        "manager_idle_percent",
+        0.1,
+    ),
     Target("crash: serving again, ms", MULTI, "crash200_serving_ms", 100.0),
     Target("crash: serving again", MULTI, "crash200_serving_ms", 0.1, BEST_PEER),
     Target("crash: noticed, ms", MULTI, "crash200_noticed_ms", 5.0),
     never("crash at 200/s: requests refused", MULTI, "crash200_refused"),
-    never("crash at 200/s: requests failed that were not inside", MULTI, "crash200_avoidable"),
+    never(
+        "crash at 200/s: requests failed that were not inside",
+        MULTI,
+        "crash200_avoidable",
+    ),
     never("crash at 2,000/s: requests refused", MULTI, "crash2000_refused"),
-    never("crash at 2,000/s: requests failed that were not inside", MULTI, "crash2000_avoidable"),
+    never(
+        "crash at 2,000/s: requests failed that were not inside",
+        MULTI,
+        "crash2000_avoidable",
+    ),
     *(
         never(
             f"{mode.split()[1]}: restart at {rate:,}/s, {words}: requests failed",
@@ -89,8 +102,15 @@ TARGETS = (
     ),
     Target("50 services: status, ms", FIFTY, "status_ms", 100.0),
     *(
-        never(f"{mode.split()[1]}: processes left after kill -9 of the {role}", mode, f"left after {role}")
-        for mode, roles in ((MULTI, ("launcher", "guard", "host", "zygote")), (SINGLE, ("launcher", "guard")))
+        never(
+            f"{mode.split()[1]}: processes left after kill -9 of the {role}",
+            mode,
+            f"left after {role}",
+        )
+        for mode, roles in (
+            (MULTI, ("launcher", "guard", "host", "zygote")),
+            (SINGLE, ("launcher", "guard")),
+        )
         for role in roles
     ),
 )
@@ -118,7 +138,11 @@ class Judged(NamedTuple):
     @property
     def close(self) -> bool:
         """Whether the bound lies inside the spread, so that another run could have the other verdict."""
-        return self.low is not None and self.high is not None and self.low <= self.target.bound < self.high
+        return (
+            self.low is not None
+            and self.high is not None
+            and self.low <= self.target.bound < self.high
+        )
 
 
 def judge(target: Target, rounds: Rounds, peers: Sequence[str]) -> Judged:
@@ -136,7 +160,9 @@ def judge(target: Target, rounds: Rounds, peers: Sequence[str]) -> Judged:
             return Judged(target, Verdict.OPEN, None, None, None, "")
     if against:
         compared = ratio(rounds, target.figure, target.variant, against)
-        found = None if compared is None else (compared.value, compared.low, compared.high)
+        found = (
+            None if compared is None else (compared.value, compared.low, compared.high)
+        )
     else:
         alone = spread(rounds, target.variant, target.figure)
         found = None if alone is None else (alone.median, alone.low, alone.high)
@@ -155,7 +181,9 @@ def judged(rounds: Rounds, peers: Sequence[str]) -> list[Judged]:
 
 def failed(results: Sequence[Judged]) -> bool:
     """Whether one that had to be met was missed."""
-    return any(one.verdict is Verdict.MISSED and not one.target.stretch for one in results)
+    return any(
+        one.verdict is Verdict.MISSED and not one.target.stretch for one in results
+    )
 
 
 def as_document(results: Sequence[Judged]) -> list[Mapping[str, object]]:

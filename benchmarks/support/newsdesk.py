@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis
+from services.pipeline import DIRECTOR, PIPELINE
 
 from benchmarks.support.measure import tree, until
 from benchmarks.support.ports import free_port
 from benchmarks.support.servers import BACKEND, PASSWORD, USER, Servers
-from services.pipeline import DIRECTOR, PIPELINE
 
 TEXT = (
     "Neil Armstrong stepped onto the Moon in July 1969. Buzz Aldrin followed him a few minutes later. "
@@ -58,7 +58,9 @@ class Place:
 class Backend:
     """The running backend: one process in `single` and `multi`, with children, or one for each service."""
 
-    def __init__(self, processes: Sequence[subprocess.Popen[bytes]], place: Place, started: float) -> None:
+    def __init__(
+        self, processes: Sequence[subprocess.Popen[bytes]], place: Place, started: float
+    ) -> None:
         """`started` is the monotonic time at which the first process was begun."""
         self.place = place
         self.started = started
@@ -78,10 +80,16 @@ class Backend:
         """
         seen: list[float] = []
         # A request waits in the listen queue of a launcher that holds the socket: hence a thread of its own.
-        gateway = threading.Thread(target=self._gateway_answers, args=(seen,), daemon=True)
+        gateway = threading.Thread(
+            target=self._gateway_answers, args=(seen,), daemon=True
+        )
         gateway.start()
         with Redis.from_url(self.place.redis_url, decode_responses=True) as redis:
-            reading = until(lambda: self._agents_read(redis), "all agents reading their streams", PATIENCE)
+            reading = until(
+                lambda: self._agents_read(redis),
+                "all agents reading their streams",
+                PATIENCE,
+            )
         gateway.join(PATIENCE)
         if not seen:
             raise TimeoutError("the gateway does not answer")
@@ -113,7 +121,9 @@ class Backend:
         left = [process.pid for process in everyone if process.is_running()]
         # A program without a handler of its own may end by the very signal it was asked with.
         if left or any(code not in {0, -signal.SIGTERM} for code in codes):
-            raise ChildProcessError(f"exit codes {codes}, left behind {left}\n{self.output()}")
+            raise ChildProcessError(
+                f"exit codes {codes}, left behind {left}\n{self.output()}"
+            )
         return took
 
     def clear(self) -> None:
@@ -140,7 +150,9 @@ class Backend:
     def _agents_read(self, redis: Redis) -> bool:
         for process in self._processes:
             if process.poll() is not None:
-                raise ChildProcessError(f"ended with {process.returncode}\n{self.output()}")
+                raise ChildProcessError(
+                    f"ended with {process.returncode}\n{self.output()}"
+                )
         streams = redis.pipeline(transaction=False)
         for stage in PIPELINE:
             stream = "results" if stage == DIRECTOR else "articles"
@@ -160,9 +172,15 @@ class Backend:
 
 def environment_of_a_user() -> dict[str, str]:
     """Our environment with the virtual environment in place, and without what would make a start slow or special."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LAUNCHER_")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("LAUNCHER_")
+    }
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
-    kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
+    kept["PATH"] = (
+        f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
+    )
     return kept
 
 
@@ -177,7 +195,9 @@ def make_place(directory: Path, where: Servers, *, migrate: bool) -> Place:
         declaration = declaration.replace('"migrate", ', "")
     # The probe is told the password, which the backend takes from a variable of its own.
     address = f"127.0.0.1:{where.bolt}"
-    declaration = declaration.replace('"${NEO4J_URL:-}"', f'"bolt://{USER}:{PASSWORD}@{address}"')
+    declaration = declaration.replace(
+        '"${NEO4J_URL:-}"', f'"bolt://{USER}:{PASSWORD}@{address}"'
+    )
     (directory / "launcher.toml").write_text(declaration)
     (directory / "src").symlink_to(BACKEND / "src")
     namespace = f"bench-{uuid.uuid4().hex[:12]}"
@@ -187,7 +207,9 @@ def make_place(directory: Path, where: Servers, *, migrate: bool) -> Place:
         "NEWSDESK_NAMESPACE": namespace,
         "NEWSDESK_CONSUMER": namespace,
     }
-    return Place(directory, environment, free_port(), namespace, where.redis_url, migrate)
+    return Place(
+        directory, environment, free_port(), namespace, where.redis_url, migrate
+    )
 
 
 @contextmanager
@@ -197,16 +219,25 @@ def running(variant: Variant, place: Place) -> Iterator[Backend]:
     if variant is Variant.LEGACY:
         environment["PYTHONPATH"] = "src"
         commands = [["uvicorn", "api.main:app", "--port", str(place.port)]]
-        commands += [["python", "-m", "agents.launcher", stage.name] for stage in PIPELINE]
+        commands += [
+            ["python", "-m", "agents.launcher", stage.name] for stage in PIPELINE
+        ]
     else:
-        command = ["launcher", "up", "--mode", variant, "--set", f"components.api.port={place.port}"]
+        command = [
+            "launcher",
+            "up",
+            "--mode",
+            variant,
+            "--set",
+            f"components.api.port={place.port}",
+        ]
         commands = [command if place.migrate else [*command, "--exclude", "migrate"]]
     processes: list[subprocess.Popen[bytes]] = []
     backend = Backend(processes, place, time.monotonic())
     try:
         with (place.directory / "output").open("wb") as output:
             for command in commands:
-                processes.append(  # noqa: PERF401 - those already begun must be known if the next one cannot be
+                processes.append(
                     subprocess.Popen(
                         command,
                         cwd=place.directory,

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks.support.ports import free_port
 from services.errors import ServiceUnavailable
 from services.neo4j_graph import Neo4jService
 from services.postgres import PostgresService
 from services.redis_streams import RedisService
+
+from benchmarks.support.ports import free_port
 
 BACKEND = Path(__file__).resolve().parents[2] / "apps" / "backend"
 """The reference backend: its declaration and its sources."""
@@ -89,12 +90,27 @@ def servers(directory: Path, environment: Mapping[str, str]) -> Iterator[Servers
 
 
 @contextmanager
-def _server(name: str, port: int, data: Path, environment: Mapping[str, str]) -> Iterator[None]:
+def _server(
+    name: str, port: int, data: Path, environment: Mapping[str, str]
+) -> Iterator[None]:
     data.mkdir(parents=True)
     process = subprocess.Popen(
-        [sys.executable, "-m", f"devservers.{name}", "--data", data, "--port", str(port), "--ephemeral"],
+        [
+            sys.executable,
+            "-m",
+            f"devservers.{name}",
+            "--data",
+            data,
+            "--port",
+            str(port),
+            "--ephemeral",
+        ],
         cwd=data,
-        env={**environment, "PYTHONPATH": str(BACKEND / "src"), "NEO4J_PASSWORD": PASSWORD},
+        env={
+            **environment,
+            "PYTHONPATH": str(BACKEND / "src"),
+            "NEO4J_PASSWORD": PASSWORD,
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

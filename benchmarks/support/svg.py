@@ -18,8 +18,26 @@ BAR = 34
 
 BACKGROUND, FRAME, FOREGROUND, FAINT = "#161b22", "#30363d", "#d6dde6", "#8b949e"
 BUTTONS = ("#f4655c", "#e9b949", "#4fb560")
-COLOURS = ("#6e7681", "#ff7b72", "#56d364", "#e3b341", "#79c0ff", "#d2a8ff", "#56d4dd", "#d6dde6")
-BRIGHT = ("#8b949e", "#ffa198", "#7ee787", "#f2cc60", "#a5d6ff", "#e2c5ff", "#87deea", "#ffffff")
+COLOURS = (
+    "#6e7681",
+    "#ff7b72",
+    "#56d364",
+    "#e3b341",
+    "#79c0ff",
+    "#d2a8ff",
+    "#56d4dd",
+    "#d6dde6",
+)
+BRIGHT = (
+    "#8b949e",
+    "#ffa198",
+    "#7ee787",
+    "#f2cc60",
+    "#a5d6ff",
+    "#e2c5ff",
+    "#87deea",
+    "#ffffff",
+)
 FONTS = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace"
 
 
@@ -40,7 +58,9 @@ def picture(lines: Sequence[Line], columns: int, title: str) -> str:
         f'<text x="{width / 2:g}" y="{BAR / 2 + 6:g}" fill="{FAINT}" font-family="{FONTS}" font-size="13" '
         f'text-anchor="middle">{escape(title)}</text>'
     )
-    drawn.append(f'<g font-family="{FONTS}" font-size="{FONT}" fill="{FOREGROUND}" xml:space="preserve">')
+    drawn.append(
+        f'<g font-family="{FONTS}" font-size="{FONT}" fill="{FOREGROUND}" xml:space="preserve">'
+    )
     for number, line in enumerate(lines):
         drawn += _line(line, BAR + MARGIN + number * LEADING + FONT)
     return "\n".join([*drawn, "</g>", "</svg>", ""])
@@ -70,4 +90,6 @@ def _look(style: Style) -> str:
         colour = (COLOURS + BRIGHT)[style.colour]
     elif style.dim:
         colour = FAINT
-    return (f' fill="{colour}"' if colour else "") + (' font-weight="bold"' if style.bold else "")
+    return (f' fill="{colour}"' if colour else "") + (
+        ' font-weight="bold"' if style.bold else ""
+    )

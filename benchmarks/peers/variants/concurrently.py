@@ -23,7 +23,11 @@ class Concurrently(Variant):
         """By default it restarts nothing; `--restart-tries -1` lets it show what it can do."""
         commands = place.commands()
         options = ["--names", ",".join(commands), "--restart-tries", "-1"]
-        return ["concurrently", *options, *(shlex.join(command) for command in commands.values())]
+        return [
+            "concurrently",
+            *options,
+            *(shlex.join(command) for command in commands.values()),
+        ]
 
     def stop(self, place: Place, root: int) -> list[str]:
         """As Ctrl-C does: after SIGTERM it would take the services that it stops for failed ones, and start them again without end."""

@@ -34,7 +34,12 @@ class Launcher(Variant):
 
     def begin(self, place: Place) -> list[str]:
         """Write `launcher.toml`."""
-        lines = ["[launcher]", 'name = "shop"', f"[components.{GATEWAY}]", 'app = "shop.gateway:app"']
+        lines = [
+            "[launcher]",
+            'name = "shop"',
+            f"[components.{GATEWAY}]",
+            'app = "shop.gateway:app"',
+        ]
         lines.append(f"port = {place.port}")
         for agent in place.agents:
             lines += [f"[components.{agent}]", f'run = "shop.{agent}:run"']
@@ -68,7 +73,11 @@ class Launcher(Variant):
         for line in log.read_text().splitlines() if log.exists() else ():
             entry = json.loads(line)
             moment = datetime.fromisoformat(entry["time"]).timestamp()
-            if entry["stream"] == "launcher" and "SIGKILL" in entry["message"] and moment >= since:
+            if (
+                entry["stream"] == "launcher"
+                and "SIGKILL" in entry["message"]
+                and moment >= since
+            ):
                 return moment
         return None
 

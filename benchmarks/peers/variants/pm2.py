@@ -22,7 +22,12 @@ class Pm2(Variant):
     def begin(self, place: Place) -> list[str]:
         """Write the ecosystem file; `interpreter` says that the services are programs, not scripts of node."""
         apps = [
-            {"name": name, "script": command[0], "args": command[1:], "interpreter": "none"}
+            {
+                "name": name,
+                "script": command[0],
+                "args": command[1:],
+                "interpreter": "none",
+            }
             for name, command in place.commands().items()
         ]
         write(place.directory / "ecosystem.config.json", json.dumps({"apps": apps}))
