@@ -19,13 +19,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
-from launcher.client import Client
-from launcher.errors import LauncherError
 
 from benchmarks.peers.variants.launcher import zygote_of
 from benchmarks.support.line import Line
 from benchmarks.support.measure import save, table, tree, until
 from benchmarks.support.newsdesk import environment_of_a_user
+from launcher.client import Client
+from launcher.errors import LauncherError
 
 SAMPLES = 200
 """How often a run looks, whatever its length."""

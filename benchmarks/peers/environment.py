@@ -148,8 +148,8 @@ def _versions() -> dict[str, str]:
 
 
 def _node_versions(no_node: str) -> dict[str, str]:
-    pairs = [] if no_node else [package.split("@") for package in NODE_PACKAGES]
-    return {name: version for name, version in pairs}
+    parts = [] if no_node else [package.partition("@") for package in NODE_PACKAGES]
+    return {name: version for name, _, version in parts}
 
 
 def _run(command: Sequence[str | Path], cwd: Path = ROOT) -> None:

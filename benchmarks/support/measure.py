@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
 from launcher.compare.figures import Spread
 from launcher.compare.measure import clock, cpu_seconds, memory, spent, tree
 

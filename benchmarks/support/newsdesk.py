@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis
-from services.pipeline import DIRECTOR, PIPELINE
 
 from benchmarks.support.measure import tree, until
 from benchmarks.support.ports import free_port
 from benchmarks.support.servers import BACKEND, PASSWORD, USER, Servers
+from services.pipeline import DIRECTOR, PIPELINE
 
 TEXT = (
     "Neil Armstrong stepped onto the Moon in July 1969. Buzz Aldrin followed him a few minutes later. "
@@ -236,18 +236,18 @@ def running(variant: Variant, place: Place) -> Iterator[Backend]:
     backend = Backend(processes, place, time.monotonic())
     try:
         with (place.directory / "output").open("wb") as output:
-            for command in commands:
-                processes.append(
-                    subprocess.Popen(
-                        command,
-                        cwd=place.directory,
-                        env=environment,
-                        stdin=subprocess.DEVNULL,
-                        stdout=output,
-                        stderr=subprocess.STDOUT,
-                        start_new_session=True,
-                    )
+            processes.extend(
+                subprocess.Popen(
+                    command,
+                    cwd=place.directory,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
                 )
+                for command in commands
+            )
         yield backend
     except TimeoutError as late:
         raise TimeoutError(f"{late}\n{backend.output()}") from late

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from benchmarks.support.ports import free_port
 from services.errors import ServiceUnavailable
 from services.neo4j_graph import Neo4jService
 from services.postgres import PostgresService
 from services.redis_streams import RedisService
-
-from benchmarks.support.ports import free_port
 
 BACKEND = Path(__file__).resolve().parents[2] / "apps" / "backend"
 """The reference backend: its declaration and its sources."""
