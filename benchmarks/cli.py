@@ -76,9 +76,7 @@ def main() -> int:
 def _backend(root: Path, user: Mapping[str, str]) -> Iterator[None]:
     """A running backend of many small components."""
     (root / "jobs.py").write_text(AGENT)
-    components = "".join(
-        f'[components.agent{number}]\nrun = "jobs:run"\n' for number in range(AGENTS)
-    )
+    components = "".join(f'[components.agent{number}]\nrun = "jobs:run"\n' for number in range(AGENTS))
     (root / "launcher.toml").write_text(f'[launcher]\nmode = "single"\n{components}')
     process = subprocess.Popen(
         ["launcher", "up", "--quiet"],
@@ -100,9 +98,7 @@ def _backend(root: Path, user: Mapping[str, str]) -> Iterator[None]:
         process.wait()
 
 
-def _run(
-    command: Sequence[str], root: Path, user: Mapping[str, str]
-) -> subprocess.CompletedProcess[bytes]:
+def _run(command: Sequence[str], root: Path, user: Mapping[str, str]) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         command,
         cwd=root,
@@ -123,9 +119,7 @@ def _timed(command: Sequence[str], root: Path, user: Mapping[str, str]) -> float
     done = _run(command, root, user)
     took = 1000 * (time.perf_counter() - started)
     if done.returncode != 0:
-        raise SystemExit(
-            f"{' '.join(command)} ended with {done.returncode}: {done.stderr.decode()}"
-        )
+        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.decode()}")
     return took
 
 

@@ -73,9 +73,7 @@ def update() -> list[str]:
     if not (RESULTS / "modes.json").exists():
         raise SystemExit("there are no figures yet\nhint: python3 dev bench modes")
     modes = json.loads((RESULTS / "modes.json").read_text())
-    english, chinese = (
-        Words(**words) for words in tomllib.loads(WORDS.read_text()).values()
-    )
+    english, chinese = (Words(**words) for words in tomllib.loads(WORDS.read_text()).values())
     starts = RESULTS / "starts.json"
     proof = json.loads(starts.read_text()) if starts.exists() else None
     blocks: list[tuple[str, str, Callable[[], str]]] = [
@@ -87,17 +85,11 @@ def update() -> list[str]:
     peers = RESULTS / "peers.json"
     if peers.exists():
         found = report.blocks(json.loads(peers.read_text()))
-        blocks += [
-            (COMPARISON, name, partial(str, text)) for name, text in found.items()
-        ]
+        blocks += [(COMPARISON, name, partial(str, text)) for name, text in found.items()]
     soak = RESULTS / "soak.json"
     if soak.exists():
-        blocks.append(
-            (COMPARISON, "soak", lambda: soak_block(json.loads(soak.read_text())))
-        )
-    changed = [
-        page for page, name, block in blocks if replaced(ROOT / page, name, block())
-    ]
+        blocks.append((COMPARISON, "soak", lambda: soak_block(json.loads(soak.read_text()))))
+    changed = [page for page, name, block in blocks if replaced(ROOT / page, name, block())]
     return list(dict.fromkeys(changed))
 
 
@@ -122,10 +114,7 @@ def modes_block(document: Mapping[str, Any], words: Words) -> str:
     spreads = read(document)
     rows = []
     for figure, name in words.rows.items():
-        cells = [
-            _cell(figure, spreads[figure][variant], words)
-            for variant in reversed(Variant)
-        ]
+        cells = [_cell(figure, spreads[figure][variant], words) for variant in reversed(Variant)]
         share = f"{100 * ratio(spreads, figure, Variant.SINGLE, Variant.MULTI):.0f} %"
         rows.append([name + _unranked(spreads[figure], words), *cells, share])
     single, multi = f"`{Variant.SINGLE}`", f"`{Variant.MULTI}`"
@@ -143,9 +132,7 @@ def modes_block(document: Mapping[str, Any], words: Words) -> str:
 
 def _cell(figure: str, spread: Spread, words: Words) -> str:
     form, unit = UNITS[figure]
-    median, low, high = (
-        form.format(value) for value in (spread.median, spread.low, spread.high)
-    )
+    median, low, high = (form.format(value) for value in (spread.median, spread.low, spread.high))
     within = f" ({low}{words.to}{high})" if low != high else ""
     return f"{median}{unit}{within}"
 
@@ -183,7 +170,9 @@ def goals_block(document: Mapping[str, Any], starts: Mapping[str, Any] | None) -
         note = ", the spreads overlap" if one.overlaps(many) else ""
         measured = f"{100 * goal['measured']:.0f} % ({values}{note})"
         if other is not Variant.MULTI:
-            measured += f"; single : multi {100 * ratio(spreads, figure, Variant.SINGLE, Variant.MULTI):.0f} %"
+            measured += (
+                f"; single : multi {100 * ratio(spreads, figure, Variant.SINGLE, Variant.MULTI):.0f} %"
+            )
         rows.append([shown[figure], f"≤ {100 * goal['limit']:.0f} %", measured])
     rows += [
         ["starts that succeed", "≥ 95 %", _starts(starts)],
@@ -206,9 +195,7 @@ def soak_block(document: Mapping[str, Any]) -> str:
     ]
     ended = f" It ended early: {document['problem']}." if document["problem"] else ""
     found = table(["", "at first", "at last", "per 1,000 restarts", ""], rows)
-    return (
-        f"{found}\n\n{document['restarts']:,} restarts, {document['measured']}.{ended}"
-    )
+    return f"{found}\n\n{document['restarts']:,} restarts, {document['measured']}.{ended}"
 
 
 def _plain(figure: str, spread: Spread) -> str:
@@ -219,10 +206,7 @@ def _plain(figure: str, spread: Spread) -> str:
 def _starts(proof: Mapping[str, Any] | None) -> str:
     if proof is None:
         return "`python3 dev bench modes --starts 100`"
-    shares = [
-        f"{mode} {found['succeeded']} of {proof['cycles']}"
-        for mode, found in proof["starts"].items()
-    ]
+    shares = [f"{mode} {found['succeeded']} of {proof['cycles']}" for mode, found in proof["starts"].items()]
     return ", ".join(shares)
 
 

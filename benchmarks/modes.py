@@ -181,9 +181,7 @@ def _one_run(backend: Backend, idle_seconds: float) -> dict[str, float]:
     ready = backend.all_ready()
     start_cpu = cpu_seconds(tree(backend.pids))
     backend.work()
-    time.sleep(
-        SETTLE if idle_seconds else 0.0
-    )  # part of the measurement: what the work left to do is done
+    time.sleep(SETTLE if idle_seconds else 0.0)  # part of the measurement: what the work left to do is done
     everyone = tree(backend.pids)
     return {
         "memory_mib": memory(everyone),
@@ -196,52 +194,35 @@ def _one_run(backend: Backend, idle_seconds: float) -> dict[str, float]:
 
 
 def _in_short(values: Mapping[str, float]) -> str:
-    return ", ".join(
-        f"{figure.shown} {values[figure.name]:.{figure.digits}f}" for figure in FIGURES
-    )
+    return ", ".join(f"{figure.shown} {values[figure.name]:.{figure.digits}f}" for figure in FIGURES)
 
 
-def _report(
-    runs: Mapping[Variant, Sequence[Mapping[str, float]]], idle_seconds: float
-) -> int:
+def _report(runs: Mapping[Variant, Sequence[Mapping[str, float]]], idle_seconds: float) -> int:
     spreads = {
         figure.name: {
-            variant: Spread.of([run[figure.name] for run in values])
-            for variant, values in runs.items()
+            variant: Spread.of([run[figure.name] for run in values]) for variant, values in runs.items()
         }
         for figure in FIGURES
     }
-    missed = [
-        goal
-        for goal in GOALS
-        if ratio(spreads, goal.figure, goal.variant, goal.against) > goal.limit
-    ]
+    missed = [goal for goal in GOALS if ratio(spreads, goal.figure, goal.variant, goal.against) > goal.limit]
     document = {
         "runs": len(runs[Variant.SINGLE]),
         "idle_seconds": idle_seconds,
         "figures": spreads,
         "ratios": {
             figure.name: {
-                f"{one}/{other}": round(ratio(spreads, figure.name, one, other), 4)
-                for one, other in COMPARED
+                f"{one}/{other}": round(ratio(spreads, figure.name, one, other), 4) for one, other in COMPARED
             }
             for figure in FIGURES
         },
         "goals": [
-            asdict(goal)
-            | {
-                "measured": round(
-                    ratio(spreads, goal.figure, goal.variant, goal.against), 4
-                )
-            }
+            asdict(goal) | {"measured": round(ratio(spreads, goal.figure, goal.variant, goal.against), 4)}
             for goal in GOALS
         ],
         "each_run": runs,
     }
     print(shown(spreads))
-    print(
-        f"\nMedians of {document['runs']} runs, in brackets the lowest and the highest."
-    )
+    print(f"\nMedians of {document['runs']} runs, in brackets the lowest and the highest.")
     print(f"figures: {save('modes', document)}")
     for goal in missed:
         measured = ratio(spreads, goal.figure, goal.variant, goal.against)
@@ -262,12 +243,8 @@ def shown(spreads: Spreads) -> str:
     rows = []
     for figure in FIGURES:
         values = spreads[figure.name]
-        cells = [
-            _spread(values[variant], figure.digits) for variant in reversed(Variant)
-        ]
-        cells += [
-            _compared(spreads, figure.name, one, other) for one, other in COMPARED
-        ]
+        cells = [_spread(values[variant], figure.digits) for variant in reversed(Variant)]
+        cells += [_compared(spreads, figure.name, one, other) for one, other in COMPARED]
         rows.append([figure.shown, *cells])
     header = ["", *reversed(Variant), *(f"{one} : {other}" for one, other in COMPARED)]
     return table(header, rows)
@@ -278,20 +255,14 @@ def _spread(spread: Spread, digits: int) -> str:
 
 
 def _compared(spreads: Spreads, figure: str, one: Variant, other: Variant) -> str:
-    note = (
-        ", spreads overlap"
-        if spreads[figure][one].overlaps(spreads[figure][other])
-        else ""
-    )
+    note = ", spreads overlap" if spreads[figure][one].overlaps(spreads[figure][other]) else ""
     return f"{ratio(spreads, figure, one, other):.0%}{note}"
 
 
 def read(document: Mapping[str, Any]) -> Spreads:
     """The figures of a written result."""
     return {
-        figure: {
-            Variant(variant): Spread(**values) for variant, values in by_variant.items()
-        }
+        figure: {Variant(variant): Spread(**values) for variant, values in by_variant.items()}
         for figure, by_variant in document["figures"].items()
     }
 

@@ -45,9 +45,7 @@ DECLARED_PORTS = (API_PORT, "15432", "16379", "17687")
 class Recording:
     """A program at a terminal of its own."""
 
-    def __init__(
-        self, command: Sequence[str], directory: Path, environment: Mapping[str, str]
-    ) -> None:
+    def __init__(self, command: Sequence[str], directory: Path, environment: Mapping[str, str]) -> None:
         self._pid, self._terminal = pty.fork()
         if self._pid == 0:
             _become(command, directory, environment)
@@ -92,9 +90,7 @@ class Recording:
             os.waitpid(self._pid, 0)
 
 
-def _become(
-    command: Sequence[str], directory: Path, environment: Mapping[str, str]
-) -> NoReturn:
+def _become(command: Sequence[str], directory: Path, environment: Mapping[str, str]) -> NoReturn:
     """Turn the child into the program."""
     try:
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
@@ -122,9 +118,7 @@ def main() -> int:
         lines.pop()
     drawn = picture(lines, COLUMNS, COMMAND)
     if len(drawn.encode()) > LARGEST:
-        raise SystemExit(
-            f"the picture has {len(drawn.encode())} bytes, at most {LARGEST} are wanted"
-        )
+        raise SystemExit(f"the picture has {len(drawn.encode())} bytes, at most {LARGEST} are wanted")
     TARGET.parent.mkdir(parents=True, exist_ok=True)
     TARGET.write_text(drawn)
     print("\n".join("".join(character for character, _ in line) for line in lines))
@@ -151,9 +145,7 @@ def _record(directory: Path, user: Mapping[str, str], port: str = "") -> str:
     """
     recording = Recording(["launcher", "up", "--mode", "single"], directory, user)
     try:
-        recording.until(
-            lambda: "launcher status" in recording.written, "the backend is up"
-        )
+        recording.until(lambda: "launcher status" in recording.written, "the backend is up")
         if port:
             _post_an_article(port)
             recording.until(
@@ -176,9 +168,7 @@ def _post_an_article(port: str) -> None:
     post = urllib.request.Request(address, body, {"content-type": "application/json"})
     with urllib.request.urlopen(post, timeout=PATIENCE):
         pass
-    with urllib.request.urlopen(
-        f"{address}/{ARTICLE}/events", timeout=PATIENCE
-    ) as events:
+    with urllib.request.urlopen(f"{address}/{ARTICLE}/events", timeout=PATIENCE) as events:
         for line in events:
             if line.startswith(b"event: settled"):
                 return

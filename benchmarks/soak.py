@@ -89,9 +89,7 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--restarts", type=int, default=10_000, help="how many (default: %(default)s)"
-    )
+    parser.add_argument("--restarts", type=int, default=10_000, help="how many (default: %(default)s)")
     options = parser.parse_args()
     if options.restarts < 2 * SAMPLES // 10:
         parser.error(f"a line needs at least {2 * SAMPLES // 10} restarts")
@@ -173,9 +171,7 @@ def _soaked(root: Path, restarts: int) -> tuple[list[Sample], str]:
         client.wait("", "settled")
         _restart_often(client, process.pid, restarts, samples)
         told = client.component("neighbour")
-        return samples, "" if told[
-            "incarnation"
-        ] == 1 else "the component beside it was restarted as well"
+        return samples, "" if told["incarnation"] == 1 else "the component beside it was restarted as well"
     except LauncherError as problem:
         return samples, str(problem)
     finally:
@@ -191,18 +187,14 @@ def _answers(client: Client) -> bool:
     return True
 
 
-def _restart_often(
-    client: Client, root: int, restarts: int, samples: list[Sample]
-) -> None:
+def _restart_often(client: Client, root: int, restarts: int, samples: list[Sample]) -> None:
     """Restart, and look after each of `SAMPLES` equal parts.
 
     Raises:
         LauncherError: a restart failed.
     """
     launcher = client.status()["launcher"]["pid"]
-    looked = {"launcher": launcher} | (
-        {"zygote": zygote} if (zygote := zygote_of(root)) else {}
-    )
+    looked = {"launcher": launcher} | ({"zygote": zygote} if (zygote := zygote_of(root)) else {})
     every = max(1, restarts // SAMPLES)
     for number in range(1, restarts + 1):
         client.restart("worker")
@@ -216,9 +208,7 @@ def _look(root: int, looked: Mapping[str, int]) -> dict[str, float]:
     everyone = tree([root])
     found: dict[str, float] = {
         "processes in all": len(everyone),
-        "zombies in all": sum(
-            process.status() == psutil.STATUS_ZOMBIE for process in everyone
-        ),
+        "zombies in all": sum(process.status() == psutil.STATUS_ZOMBIE for process in everyone),
     }
     for name, pid in looked.items():
         process = psutil.Process(pid)

@@ -65,9 +65,7 @@ class Bench:
 
     def place(self, variant: Variant, services: int) -> Place:
         """The place of the next life; its directory is the same in every round."""
-        directory = (
-            self.home / f"{variant.name.replace(' ', '-').replace(',', '')}-{services}"
-        )
+        directory = self.home / f"{variant.name.replace(' ', '-').replace(',', '')}-{services}"
         if not directory.exists():
             generate(directory, services)
         return new_life(directory, services, self.tools.environment)
@@ -79,27 +77,17 @@ def main() -> int:
     # What was started is cleared away by whoever started it, so a kill must unwind.
     signal.signal(signal.SIGTERM, _leave)
     tools = prepared()
-    wanted = [
-        variant for name, variant in VARIANTS.items() if _wanted(name, options.only)
-    ]
-    missing = {
-        variant.name: reason for variant in wanted if (reason := variant.missing(tools))
-    }
+    wanted = [variant for name, variant in VARIANTS.items() if _wanted(name, options.only)]
+    missing = {variant.name: reason for variant in wanted if (reason := variant.missing(tools))}
     present = [variant for variant in wanted if variant.name not in missing]
     for name, reason in missing.items():
         _say(f"left out {name}: {reason}")
     begun = time.monotonic()
     problems: list[str] = []
     with tempfile.TemporaryDirectory(prefix="peers-") as name:
-        bench = Bench(
-            Path(name), tools, options.services, options.restarts, options.idle_seconds
-        )
-        rounds = _rounds(
-            bench, present, options.rounds, problems, scale=not options.no_scale
-        )
-    results = judged(
-        rounds, [variant.name for variant in present if variant.scope is Scope.PEER]
-    )
+        bench = Bench(Path(name), tools, options.services, options.restarts, options.idle_seconds)
+        rounds = _rounds(bench, present, options.rounds, problems, scale=not options.no_scale)
+    results = judged(rounds, [variant.name for variant in present if variant.scope is Scope.PEER])
     document = report.document(
         rounds,
         results,
@@ -177,14 +165,8 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     if options.services < 2 or options.rounds < 1 or options.restarts < 1:
         parser.error("at least 1 round, 1 restart and 2 services are needed")
-    if unknown := [
-        name
-        for name in options.only
-        if not any(_wanted(known, [name]) for known in VARIANTS)
-    ]:
-        parser.error(
-            f"there is no variant {unknown[0]}; there are {', '.join(VARIANTS)}"
-        )
+    if unknown := [name for name in options.only if not any(_wanted(known, [name]) for known in VARIANTS)]:
+        parser.error(f"there is no variant {unknown[0]}; there are {', '.join(VARIANTS)}")
     return options
 
 
@@ -219,18 +201,14 @@ def _rounds(
                 continue
             begun = time.monotonic()
             own = figures[variant.name] = {}
-            leftovers = number == 0 or (
-                variant.scope is Scope.US and number < FIRST_ROUNDS
-            )
+            leftovers = number == 0 or (variant.scope is Scope.US and number < FIRST_ROUNDS)
             try:
                 _one_round(bench, variant, own, leftovers=leftovers)
             except (TimeoutError, ChildProcessError) as problem:
                 problems.append(f"round {number + 1}, {variant.name}: {problem}")
                 _say(problems[-1])
             took = time.monotonic() - begun
-            _say(
-                f"{number + 1}/{rounds} {variant.name}: {took:.0f} s, {_in_short(own)}"
-            )
+            _say(f"{number + 1}/{rounds} {variant.name}: {took:.0f} s, {_in_short(own)}")
         if scale and number < FIRST_ROUNDS and VARIANTS[SCALED] in variants:
             figures |= _scaled(bench, problems)
         found.append(figures)
@@ -247,9 +225,7 @@ def _warm_up(bench: Bench, variants: Sequence[Variant]) -> None:
                 life.stop()
 
 
-def _one_round(
-    bench: Bench, variant: Variant, figures: Figures, *, leftovers: bool
-) -> None:
+def _one_round(bench: Bench, variant: Variant, figures: Figures, *, leftovers: bool) -> None:
     """Measure one variant; what is found goes into `figures` at once, so that a later failure does not lose it."""
     with living(variant, bench.place(variant, bench.services)) as life:
         figures["ready_seconds"] = life.all_ready()
@@ -287,9 +263,7 @@ def _left(bench: Bench, variant: Variant, figures: Figures) -> None:
         with living(variant, bench.place(variant, bench.services)) as life:
             life.all_ready()
             figures |= left_after_parts(life)
-    figures["left"] = max(
-        value for name, value in figures.items() if name.startswith("left after ")
-    )
+    figures["left"] = max(value for name, value in figures.items() if name.startswith("left after "))
 
 
 def _scaled(bench: Bench, problems: list[str]) -> dict[str, Figures]:
@@ -302,9 +276,7 @@ def _scaled(bench: Bench, problems: list[str]) -> dict[str, Figures]:
             with living(variant, bench.place(variant, services)) as life:
                 ready = life.all_ready()
                 time.sleep(SETTLE)  # as above
-                found[name] = (
-                    {"ready_seconds": ready} | at_rest(life, SETTLE) | shown(life, 5)
-                )
+                found[name] = {"ready_seconds": ready} | at_rest(life, SETTLE) | shown(life, 5)
                 life.stop()
         except (TimeoutError, ChildProcessError) as problem:
             problems.append(f"{name}: {problem}")

@@ -52,9 +52,7 @@ class Place:
 
     def commands(self) -> dict[str, list[str]]:
         """How each service is run as a program of its own, by its name."""
-        return {GATEWAY: self.gateway()} | {
-            agent: ["python", "-m", f"shop.{agent}"] for agent in self.agents
-        }
+        return {GATEWAY: self.gateway()} | {agent: ["python", "-m", f"shop.{agent}"] for agent in self.agents}
 
     def gateway(self, *more: str) -> list[str]:
         """How the gateway is run alone; `more` are options of uvicorn that replace its address."""
@@ -71,9 +69,7 @@ class Place:
 
     def gateway_pid(self, patience: float = 5.0) -> int | None:
         """The process that answers for the gateway; None when there is none, or it is silent for `patience` seconds."""
-        connection = http.client.HTTPConnection(
-            "127.0.0.1", self.port, timeout=patience
-        )
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=patience)
         try:
             connection.request("GET", "/health", headers={"connection": "close"})
             answer = connection.getresponse()

@@ -41,11 +41,7 @@ class Tools:
 
     def missing(self, program: str) -> str:
         """Why a program cannot be run; empty when it can."""
-        return (
-            ""
-            if shutil.which(program, path=self.environment["PATH"])
-            else f"{program} is not installed"
-        )
+        return "" if shutil.which(program, path=self.environment["PATH"]) else f"{program} is not installed"
 
 
 def prepared() -> Tools:
@@ -57,11 +53,7 @@ def prepared() -> Tools:
     HOME.mkdir(parents=True, exist_ok=True)
     _install_python()
     no_node = _install_node()
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("LAUNCHER_")
-    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LAUNCHER_")}
     for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME"):
         kept.pop(name, None)
     paths = [
@@ -168,6 +160,4 @@ def _run(command: Sequence[str | Path], cwd: Path = ROOT) -> None:
     )
     if done.returncode != 0:
         told = " ".join(str(word) for word in command)
-        raise SystemExit(
-            f"`{told}` ended with {done.returncode}\n{done.stdout}{done.stderr}"
-        )
+        raise SystemExit(f"`{told}` ended with {done.returncode}\n{done.stdout}{done.stderr}")

@@ -102,10 +102,7 @@ def ratio(rounds: Rounds, figure: str, variant: str, other: str) -> Ratio | None
     ]
     if one is None or against is None or not pairs or against.median == 0:
         return None
-    within = [
-        numerator / denominator if denominator else math.inf
-        for numerator, denominator in pairs
-    ]
+    within = [numerator / denominator if denominator else math.inf for numerator, denominator in pairs]
     return Ratio(one.median / against.median, min(within), max(within))
 
 
@@ -122,9 +119,7 @@ def ranking(measured: Mapping[str, Spread]) -> list[list[str]]:
     """
     groups: list[list[str]] = []
     reach = -math.inf
-    for variant in sorted(
-        measured, key=lambda name: (measured[name].low, measured[name].high, name)
-    ):
+    for variant in sorted(measured, key=lambda name: (measured[name].low, measured[name].high, name)):
         if groups and measured[variant].low <= reach:
             groups[-1].append(variant)
         else:

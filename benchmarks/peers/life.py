@@ -60,14 +60,10 @@ class Life:
         alone = self.variant.scope is Scope.GATEWAY
         answered: list[float] = []
         # A request waits in the queue of whoever holds the socket: hence a thread of its own.
-        asking = threading.Thread(
-            target=self._ask_gateway, args=(answered,), daemon=True
-        )
+        asking = threading.Thread(target=self._ask_gateway, args=(answered,), daemon=True)
         asking.start()
         wanted = 0 if alone else len(self.place.agents)
-        marked = until(
-            lambda: len(self.place.marked()) == wanted, "all agents", PATIENCE, PAUSE
-        )
+        marked = until(lambda: len(self.place.marked()) == wanted, "all agents", PATIENCE, PAUSE)
         asking.join(PATIENCE)
         if not answered:
             raise TimeoutError("the gateway does not answer")
@@ -118,11 +114,7 @@ class Life:
         done = subprocess.run(
             command,
             cwd=self.place.directory,
-            env={
-                name: value
-                for name, value in self.place.environment.items()
-                if name != MARK
-            },
+            env={name: value for name, value in self.place.environment.items() if name != MARK},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -145,9 +137,7 @@ class Life:
         everyone = self.members()
         begun = time.monotonic()
         command = self.variant.stop(self.place, self.root)
-        asking = threading.Thread(
-            target=self._ask_quietly, args=(command,), daemon=True
-        )
+        asking = threading.Thread(target=self._ask_quietly, args=(command,), daemon=True)
         asking.start()
         left = self.gone(everyone, STOP_PATIENCE)
         took = time.monotonic() - begun

@@ -38,9 +38,7 @@ RANKED = (
 )
 """The figures that are ranked: amounts of which more or less of the same thing is used."""
 
-WHOLE = [
-    name for name, variant in VARIANTS.items() if variant.scope is not Scope.GATEWAY
-]
+WHOLE = [name for name, variant in VARIANTS.items() if variant.scope is not Scope.GATEWAY]
 """The variants that run the whole backend; figures of those that run only a part of it are shown, and not compared."""
 
 PEERS = [name for name, variant in VARIANTS.items() if variant.scope is Scope.PEER]
@@ -63,10 +61,7 @@ def document(
 ) -> dict[str, Any]:
     """Everything that is kept of a run."""
     names = list(dict.fromkeys(variant for one in rounds for variant in one))
-    figures = {
-        name: sorted({figure for one in rounds for figure in one.get(name, {})})
-        for name in names
-    }
+    figures = {name: sorted({figure for one in rounds for figure in one.get(name, {})}) for name in names}
     return {
         "rounds": len(rounds),
         "preliminary": len(rounds) < LEAST_ROUNDS,
@@ -76,14 +71,11 @@ def document(
         "problems": list(problems),
         "targets": as_document(results),
         "figures": {
-            name: {figure: spread(rounds, name, figure) for figure in figures[name]}
-            for name in names
+            name: {figure: spread(rounds, name, figure) for figure in figures[name]} for name in names
         },
         "ratios": _ratios(rounds, names),
         "rankings": {
-            figure: ranking(spreads(rounds, figure, WHOLE))
-            if len(rounds) >= LEAST_ROUNDS
-            else []
+            figure: ranking(spreads(rounds, figure, WHOLE)) if len(rounds) >= LEAST_ROUNDS else []
             for figure in RANKED
         },
         "lines": lines(rounds),
@@ -151,10 +143,7 @@ def group_table(kept: Mapping[str, Any], group: str) -> str:
             rows.append(
                 [
                     name,
-                    *(
-                        cell(one, figure)
-                        for one, figure in zip(found, columns, strict=True)
-                    ),
+                    *(cell(one, figure) for one, figure in zip(found, columns, strict=True)),
                 ]
             )
     return table(["", *(figure.shown for figure in columns)], rows)
@@ -164,9 +153,7 @@ def cell(found: Spread | None, figure: Figure) -> str:
     """A median, with the lowest and the highest in brackets where they differ."""
     if found is None:
         return NOTHING
-    median, low, high = (
-        f"{value:.{figure.digits}f}" for value in (found.median, found.low, found.high)
-    )
+    median, low, high = (f"{value:.{figure.digits}f}" for value in (found.median, found.low, found.high))
     return median if low == high else f"{median} ({low} to {high})"
 
 
@@ -181,9 +168,7 @@ def managers_table(kept: Mapping[str, Any]) -> str:
             name,
             figure.removeprefix("pss_mib of "),
             cell(measured(kept, name, figure), size),
-            cell(
-                measured(kept, name, figure.replace("pss_mib", "idle_percent")), share
-            ),
+            cell(measured(kept, name, figure.replace("pss_mib", "idle_percent")), share),
         ]
         for name in VARIANTS
         for figure in kept["figures"].get(name, {})
@@ -197,15 +182,11 @@ def ratios_table(kept: Mapping[str, Any]) -> str:
     multi, single = COMPARED
     rows = []
     for name in RANKED:
-        found = {
-            peer: one.median for peer in PEERS if (one := measured(kept, peer, name))
-        }
+        found = {peer: one.median for peer in PEERS if (one := measured(kept, peer, name))}
         peer = min(found, key=lambda each: found[each], default="")
         pairs = ((multi, peer), (multi, single), (single, "hand"))
         cells = [_ratio_cell(kept, name, one, other) for one, other in pairs]
-        rows.append(
-            [SHOWN[name].shown, f"{cells[0]}{f', {peer}' if peer else ''}", *cells[1:]]
-        )
+        rows.append([SHOWN[name].shown, f"{cells[0]}{f', {peer}' if peer else ''}", *cells[1:]])
     return table(["", "multi : best peer", "multi : single", "single : hand"], rows)
 
 
@@ -217,9 +198,7 @@ def _ratio_cell(kept: Mapping[str, Any], figure: str, one: str, other: str) -> s
     ours, theirs = measured(kept, one, figure), measured(kept, other, figure)
     if not kept["preliminary"] and ours and theirs and ours.overlaps(theirs):
         return "too close to rank"
-    within = (
-        "" if share.low == share.high else f" ({share.low:.2f} to {share.high:.2f})"
-    )
+    within = "" if share.low == share.high else f" ({share.low:.2f} to {share.high:.2f})"
     return f"{share.value:.2f}{within}"
 
 
@@ -251,20 +230,10 @@ def lines_text(kept: Mapping[str, Any]) -> str:
             f"{name}: {line.intercept:.{digits}f} {unit} + {line.slope:.{digits + 1}f} {unit} per service"
         )
     sizes = [
-        int(name.split(", ")[1].split()[0])
-        for name in kept["figures"]
-        if ", " in name and "services" in name
+        int(name.split(", ")[1].split()[0]) for name in kept["figures"] if ", " in name and "services" in name
     ]
-    told = (
-        " and ".join([", ".join(map(str, sorted(sizes)[:-1])), str(max(sizes))])
-        if sizes
-        else ""
-    )
-    return (
-        f"`multi` with {told} services: {'; '.join(parts)}."
-        if parts
-        else "How it grows was not measured."
-    )
+    told = " and ".join([", ".join(map(str, sorted(sizes)[:-1])), str(max(sizes))]) if sizes else ""
+    return f"`multi` with {told} services: {'; '.join(parts)}." if parts else "How it grows was not measured."
 
 
 def targets_table(kept: Mapping[str, Any]) -> str:
@@ -273,9 +242,7 @@ def targets_table(kept: Mapping[str, Any]) -> str:
     for one in kept["targets"]:
         against = f" · {one['against']}" if one["against"] else ""
         verdict = one["verdict"] + (
-            ", too close to tell"
-            if one["close"] and one["verdict"] != Verdict.OPEN
-            else ""
+            ", too close to tell" if one["close"] and one["verdict"] != Verdict.OPEN else ""
         )
         stretch = " (stretch)" if one["stretch"] else ""
         value = NOTHING if one["value"] is None else f"{one['value']:.3g}"
@@ -297,25 +264,14 @@ def targets_table(kept: Mapping[str, Any]) -> str:
 
 def method(kept: Mapping[str, Any]) -> str:
     """On what, with what and how often, and what is missing."""
-    versions = ", ".join(
-        f"{name} {version}" for name, version in sorted(kept["versions"].items())
-    )
-    parts = [
-        f"Medians of {_rounds(kept)}, in brackets the lowest and the highest. {versions}."
-    ]
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(kept["versions"].items()))
+    parts = [f"Medians of {_rounds(kept)}, in brackets the lowest and the highest. {versions}."]
     if "machine" in kept:
         machine = kept["machine"]
-        where = (
-            f"{machine['system']} {machine['architecture']}, Python {machine['python']}"
-        )
+        where = f"{machine['system']} {machine['architecture']}, Python {machine['python']}"
         parts.append(f"{machine['cores']} cores, {where}, {kept['measured']}.")
-    parts += [
-        f"Left out: {name}, because {reason}."
-        for name, reason in kept["left_out"].items()
-    ]
-    parts += [
-        f"Not measured: {problem.splitlines()[0]}." for problem in kept["problems"]
-    ]
+    parts += [f"Left out: {name}, because {reason}." for name, reason in kept["left_out"].items()]
+    parts += [f"Not measured: {problem.splitlines()[0]}." for problem in kept["problems"]]
     if thinner := _thinner(kept):
         parts.append(
             f"Some requests were not sent, because {AT_ONCE:,} were waiting already: {', '.join(thinner)}."
@@ -333,9 +289,7 @@ def _thinner(kept: Mapping[str, Any]) -> list[str]:
         f"{name} in {figure.removesuffix('_unsent')}"
         for name in VARIANTS
         for figure in kept["figures"].get(name, {})
-        if figure.endswith("_unsent")
-        and (found := measured(kept, name, figure))
-        and found.high
+        if figure.endswith("_unsent") and (found := measured(kept, name, figure)) and found.high
     ]
 
 
@@ -345,9 +299,7 @@ def _rounds(kept: Mapping[str, Any]) -> str:
 
 def blocks(kept: Mapping[str, Any]) -> dict[str, str]:
     """What stands in the documentation, by the name of its place."""
-    return {
-        f"peers-{group.replace(' ', '-')}": group_table(kept, group) for group in GROUPS
-    } | {
+    return {f"peers-{group.replace(' ', '-')}": group_table(kept, group) for group in GROUPS} | {
         "peers-managers": managers_table(kept),
         "peers-ratios": ratios_table(kept),
         "peers-ranking": ranking_text(kept),

@@ -49,10 +49,7 @@ def at_rest(life: Life, seconds: float) -> Figures:
     started = time.monotonic()
     time.sleep(seconds)  # the measurement itself: nothing is to happen meanwhile
     percent = 100 / (time.monotonic() - started)
-    used = {
-        pid: percent * (_cpu(pid) - seconds_before)
-        for pid, seconds_before in before.items()
-    }
+    used = {pid: percent * (_cpu(pid) - seconds_before) for pid, seconds_before in before.items()}
     sizes = {pid: _pss(pid) for pid in members}
     figures = {
         "pss_mib": sum(sizes.values()),
@@ -89,9 +86,7 @@ def crash(life: Life, rate: int) -> Figures:
         select.select([descriptor], [], [])
         dead_at = time.monotonic()
         os.close(descriptor)
-        noticed_at = until(
-            lambda: not _exists(killed), "somebody to reap it", PATIENCE, RESTARTED
-        )
+        noticed_at = until(lambda: not _exists(killed), "somebody to reap it", PATIENCE, RESTARTED)
         served_at = until(
             lambda: life.place.gateway_pid(1.0) not in {None, killed},
             "the gateway",
@@ -108,8 +103,7 @@ def crash(life: Life, rate: int) -> Figures:
     life.served_from(min(served_at, answered_at or served_at))
     return {
         f"crash{rate}_noticed_ms": 1000 * max(0.0, noticed_at - dead_at),
-        f"crash{rate}_serving_ms": 1000
-        * (min(served_at, answered_at or served_at) - killed_at),
+        f"crash{rate}_serving_ms": 1000 * (min(served_at, answered_at or served_at) - killed_at),
         f"crash{rate}_failed": tally.failed,
         f"crash{rate}_refused": tally.refused,
         f"crash{rate}_inside": tally.inside,
@@ -151,9 +145,7 @@ def _restarted(life: Life) -> float:
     begun = time.monotonic()
     life.ask(command)
     until(
-        lambda: (
-            not life.gateways() & before and life.place.gateway_pid(1.0) is not None
-        ),
+        lambda: not life.gateways() & before and life.place.gateway_pid(1.0) is not None,
         "a new gateway",
         PATIENCE,
     )

@@ -138,11 +138,7 @@ class Judged(NamedTuple):
     @property
     def close(self) -> bool:
         """Whether the bound lies inside the spread, so that another run could have the other verdict."""
-        return (
-            self.low is not None
-            and self.high is not None
-            and self.low <= self.target.bound < self.high
-        )
+        return self.low is not None and self.high is not None and self.low <= self.target.bound < self.high
 
 
 def judge(target: Target, rounds: Rounds, peers: Sequence[str]) -> Judged:
@@ -160,9 +156,7 @@ def judge(target: Target, rounds: Rounds, peers: Sequence[str]) -> Judged:
             return Judged(target, Verdict.OPEN, None, None, None, "")
     if against:
         compared = ratio(rounds, target.figure, target.variant, against)
-        found = (
-            None if compared is None else (compared.value, compared.low, compared.high)
-        )
+        found = None if compared is None else (compared.value, compared.low, compared.high)
     else:
         alone = spread(rounds, target.variant, target.figure)
         found = None if alone is None else (alone.median, alone.low, alone.high)
@@ -181,9 +175,7 @@ def judged(rounds: Rounds, peers: Sequence[str]) -> list[Judged]:
 
 def failed(results: Sequence[Judged]) -> bool:
     """Whether one that had to be met was missed."""
-    return any(
-        one.verdict is Verdict.MISSED and not one.target.stretch for one in results
-    )
+    return any(one.verdict is Verdict.MISSED and not one.target.stretch for one in results)
 
 
 def as_document(results: Sequence[Judged]) -> list[Mapping[str, object]]:

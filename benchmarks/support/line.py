@@ -42,9 +42,7 @@ class Line:
         intercept = mean_y - slope * mean_x
         if count < 3:
             return cls(intercept, slope, math.inf)
-        residual = sum((y - intercept - slope * x) ** 2 for x, y in points) / (
-            count - 2
-        )
+        residual = sum((y - intercept - slope * x) ** 2 for x, y in points) / (count - 2)
         return cls(intercept, slope, NORMAL_95 * math.sqrt(residual / spread))
 
     def at(self, x: float) -> float:

@@ -84,16 +84,11 @@ class Tally:
         everything = list(exchanges)
         counts = Counter(exchange.outcome for exchange in everything)
         inside = sum(
-            exchange.outcome is Outcome.RESET
-            and 0 < exchange.sent <= killed_at + SAME_MOMENT
+            exchange.outcome is Outcome.RESET and 0 < exchange.sent <= killed_at + SAME_MOMENT
             for exchange in everything
             if killed_at is not None
         )
-        answered = [
-            one.ended - one.planned
-            for one in everything
-            if one.outcome is Outcome.ANSWERED
-        ]
+        answered = [one.ended - one.planned for one in everything if one.outcome is Outcome.ANSWERED]
         tried = len(everything) - counts[Outcome.UNSENT]
         return cls(
             requests=tried,
@@ -105,9 +100,7 @@ class Tally:
         )
 
 
-def first_answer(
-    exchanges: Iterable[Exchange], after: float, other_than: set[int]
-) -> float | None:
+def first_answer(exchanges: Iterable[Exchange], after: float, other_than: set[int]) -> float | None:
     """When the first answer of a new process came after a moment; None when none came."""
     times = [
         exchange.ended
@@ -125,9 +118,7 @@ class Load:
     `keep_alive` is the number of connections that are kept and used in turn; 0 means a new connection for every request.
     """
 
-    def __init__(
-        self, port: int, rate: float, *, seconds: float, keep_alive: int = 0
-    ) -> None:
+    def __init__(self, port: int, rate: float, *, seconds: float, keep_alive: int = 0) -> None:
         """Nothing is sent yet."""
         self._command = [
             sys.executable,
@@ -227,7 +218,9 @@ class _Generator:
         self._options = options
         self._address = ("127.0.0.1", options.port)
         kept = "keep-alive" if options.keep_alive else "close"
-        self._request = f"GET {options.path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: {kept}\r\n\r\n".encode()
+        self._request = (
+            f"GET {options.path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: {kept}\r\n\r\n".encode()
+        )
         self._epoll = select.epoll()
         self._open: dict[int, _Connection] = {}
         self._busy = 0
@@ -250,9 +243,7 @@ class _Generator:
                 due += period
             if self._over and not self._busy:
                 return
-            for descriptor, _ in self._epoll.poll(
-                max(0.0, min(due - now, 0.05)) if not self._over else 0.05
-            ):
+            for descriptor, _ in self._epoll.poll(max(0.0, min(due - now, 0.05)) if not self._over else 0.05):
                 self._happened(descriptor)
             if now - swept > 0.1:
                 swept = now
@@ -260,9 +251,7 @@ class _Generator:
 
     def _begin(self, planned: float) -> None:
         if self._busy >= self._options.at_once:
-            self.exchanges.append(
-                Exchange(planned, 0.0, time.monotonic(), Outcome.UNSENT, 0)
-            )
+            self.exchanges.append(Exchange(planned, 0.0, time.monotonic(), Outcome.UNSENT, 0))
             return
         connection = self._kept() or self._opened(planned)
         if connection is None:
@@ -349,11 +338,7 @@ class _Generator:
             refused = isinstance(problem, ConnectionRefusedError)
             self._record(
                 connection,
-                Outcome.RESET
-                if broken
-                else Outcome.REFUSED
-                if refused
-                else Outcome.ERROR,
+                Outcome.RESET if broken else Outcome.REFUSED if refused else Outcome.ERROR,
                 0,
             )
         with suppress(ValueError):
@@ -361,11 +346,7 @@ class _Generator:
         self._close(connection)
 
     def _record(self, connection: _Connection, outcome: Outcome, pid: int) -> None:
-        self.exchanges.append(
-            Exchange(
-                connection.planned, connection.sent, time.monotonic(), outcome, pid
-            )
-        )
+        self.exchanges.append(Exchange(connection.planned, connection.sent, time.monotonic(), outcome, pid))
         connection.planned = 0.0
         self._busy -= 1
 
@@ -393,9 +374,7 @@ def main() -> int:
         required=True,
         help="on 127.0.0.1; nothing else is ever asked",
     )
-    parser.add_argument(
-        "--path", default="/orders/1", help="what is asked for (default: %(default)s)"
-    )
+    parser.add_argument("--path", default="/orders/1", help="what is asked for (default: %(default)s)")
     parser.add_argument(
         "--rate",
         type=float,

@@ -43,9 +43,7 @@ def idle_cpu(pids: Sequence[int], seconds: float) -> float:
     return 100 * used / (time.monotonic() - started)
 
 
-def until(
-    happened: Callable[[], bool], what: str, patience: float = 60.0, pause: float = 0.01
-) -> float:
+def until(happened: Callable[[], bool], what: str, patience: float = 60.0, pause: float = 0.01) -> float:
     """Wait until something has happened; return the monotonic time at which it was seen.
 
     Raises:
@@ -61,10 +59,7 @@ def until(
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
-    lines = [
-        "| " + " | ".join(cells) + " |"
-        for cells in (header, ["---"] * len(header), *rows)
-    ]
+    lines = ["| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *rows)]
     return "\n".join(lines)
 
 
@@ -85,8 +80,6 @@ def save(name: str, document: Mapping[str, Any]) -> Path:
     path = RESULTS / f"{name}.json"
     plain = json.loads(json.dumps(document, default=asdict))
     day = datetime.now(UTC).date().isoformat()
-    text = json.dumps(
-        {"measured": day, "machine": machine(), **plain}, indent=2, ensure_ascii=False
-    )
+    text = json.dumps({"measured": day, "machine": machine(), **plain}, indent=2, ensure_ascii=False)
     path.write_text(f"{text}\n")
     return path

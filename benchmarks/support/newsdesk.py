@@ -58,9 +58,7 @@ class Place:
 class Backend:
     """The running backend: one process in `single` and `multi`, with children, or one for each service."""
 
-    def __init__(
-        self, processes: Sequence[subprocess.Popen[bytes]], place: Place, started: float
-    ) -> None:
+    def __init__(self, processes: Sequence[subprocess.Popen[bytes]], place: Place, started: float) -> None:
         """`started` is the monotonic time at which the first process was begun."""
         self.place = place
         self.started = started
@@ -80,9 +78,7 @@ class Backend:
         """
         seen: list[float] = []
         # A request waits in the listen queue of a launcher that holds the socket: hence a thread of its own.
-        gateway = threading.Thread(
-            target=self._gateway_answers, args=(seen,), daemon=True
-        )
+        gateway = threading.Thread(target=self._gateway_answers, args=(seen,), daemon=True)
         gateway.start()
         with Redis.from_url(self.place.redis_url, decode_responses=True) as redis:
             reading = until(
@@ -121,9 +117,7 @@ class Backend:
         left = [process.pid for process in everyone if process.is_running()]
         # A program without a handler of its own may end by the very signal it was asked with.
         if left or any(code not in {0, -signal.SIGTERM} for code in codes):
-            raise ChildProcessError(
-                f"exit codes {codes}, left behind {left}\n{self.output()}"
-            )
+            raise ChildProcessError(f"exit codes {codes}, left behind {left}\n{self.output()}")
         return took
 
     def clear(self) -> None:
@@ -150,9 +144,7 @@ class Backend:
     def _agents_read(self, redis: Redis) -> bool:
         for process in self._processes:
             if process.poll() is not None:
-                raise ChildProcessError(
-                    f"ended with {process.returncode}\n{self.output()}"
-                )
+                raise ChildProcessError(f"ended with {process.returncode}\n{self.output()}")
         streams = redis.pipeline(transaction=False)
         for stage in PIPELINE:
             stream = "results" if stage == DIRECTOR else "articles"
@@ -172,15 +164,9 @@ class Backend:
 
 def environment_of_a_user() -> dict[str, str]:
     """Our environment with the virtual environment in place, and without what would make a start slow or special."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("LAUNCHER_")
-    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LAUNCHER_")}
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
-    kept["PATH"] = (
-        f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
-    )
+    kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
     return kept
 
 
@@ -195,9 +181,7 @@ def make_place(directory: Path, where: Servers, *, migrate: bool) -> Place:
         declaration = declaration.replace('"migrate", ', "")
     # The probe is told the password, which the backend takes from a variable of its own.
     address = f"127.0.0.1:{where.bolt}"
-    declaration = declaration.replace(
-        '"${NEO4J_URL:-}"', f'"bolt://{USER}:{PASSWORD}@{address}"'
-    )
+    declaration = declaration.replace('"${NEO4J_URL:-}"', f'"bolt://{USER}:{PASSWORD}@{address}"')
     (directory / "launcher.toml").write_text(declaration)
     (directory / "src").symlink_to(BACKEND / "src")
     namespace = f"bench-{uuid.uuid4().hex[:12]}"
@@ -207,9 +191,7 @@ def make_place(directory: Path, where: Servers, *, migrate: bool) -> Place:
         "NEWSDESK_NAMESPACE": namespace,
         "NEWSDESK_CONSUMER": namespace,
     }
-    return Place(
-        directory, environment, free_port(), namespace, where.redis_url, migrate
-    )
+    return Place(directory, environment, free_port(), namespace, where.redis_url, migrate)
 
 
 @contextmanager
@@ -219,9 +201,7 @@ def running(variant: Variant, place: Place) -> Iterator[Backend]:
     if variant is Variant.LEGACY:
         environment["PYTHONPATH"] = "src"
         commands = [["uvicorn", "api.main:app", "--port", str(place.port)]]
-        commands += [
-            ["python", "-m", "agents.launcher", stage.name] for stage in PIPELINE
-        ]
+        commands += [["python", "-m", "agents.launcher", stage.name] for stage in PIPELINE]
     else:
         command = [
             "launcher",

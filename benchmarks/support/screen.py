@@ -10,9 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, replace
 
-_PIECE = re.compile(
-    r"\x1b\[([0-9;?]*)([A-Za-z])|\x1b\][^\x07]*\x07|\x1b.|[\r\n]|[^\x1b\r\n]"
-)
+_PIECE = re.compile(r"\x1b\[([0-9;?]*)([A-Za-z])|\x1b\][^\x07]*\x07|\x1b.|[\r\n]|[^\x1b\r\n]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,9 +89,7 @@ def servers(directory: Path, environment: Mapping[str, str]) -> Iterator[Servers
 
 
 @contextmanager
-def _server(
-    name: str, port: int, data: Path, environment: Mapping[str, str]
-) -> Iterator[None]:
+def _server(name: str, port: int, data: Path, environment: Mapping[str, str]) -> Iterator[None]:
     data.mkdir(parents=True)
     process = subprocess.Popen(
         [

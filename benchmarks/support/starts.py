@@ -32,20 +32,11 @@ def prove_starts(directory: Path, where: Servers, cycles: int) -> int:
     Returns:
         1 when a mode succeeded too seldom, else 0.
     """
-    modes = {
-        mode: _cycles(directory, where, mode, cycles)
-        for mode in (Variant.SINGLE, Variant.MULTI)
-    }
+    modes = {mode: _cycles(directory, where, mode, cycles) for mode in (Variant.SINGLE, Variant.MULTI)}
     rows = [[mode, f"{found.succeeded} of {cycles}"] for mode, found in modes.items()]
     print(table(["mode", "starts and stops without a fault"], rows))
-    print(
-        f"\nfigures: {save('starts', {'cycles': cycles, 'required': REQUIRED, 'starts': modes})}"
-    )
-    return (
-        0
-        if all(found.succeeded / cycles >= REQUIRED for found in modes.values())
-        else 1
-    )
+    print(f"\nfigures: {save('starts', {'cycles': cycles, 'required': REQUIRED, 'starts': modes})}")
+    return 0 if all(found.succeeded / cycles >= REQUIRED for found in modes.values()) else 1
 
 
 def _cycles(directory: Path, where: Servers, mode: Variant, cycles: int) -> Starts:

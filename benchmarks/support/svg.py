@@ -58,9 +58,7 @@ def picture(lines: Sequence[Line], columns: int, title: str) -> str:
         f'<text x="{width / 2:g}" y="{BAR / 2 + 6:g}" fill="{FAINT}" font-family="{FONTS}" font-size="13" '
         f'text-anchor="middle">{escape(title)}</text>'
     )
-    drawn.append(
-        f'<g font-family="{FONTS}" font-size="{FONT}" fill="{FOREGROUND}" xml:space="preserve">'
-    )
+    drawn.append(f'<g font-family="{FONTS}" font-size="{FONT}" fill="{FOREGROUND}" xml:space="preserve">')
     for number, line in enumerate(lines):
         drawn += _line(line, BAR + MARGIN + number * LEADING + FONT)
     return "\n".join([*drawn, "</g>", "</svg>", ""])
@@ -90,6 +88,4 @@ def _look(style: Style) -> str:
         colour = (COLOURS + BRIGHT)[style.colour]
     elif style.dim:
         colour = FAINT
-    return (f' fill="{colour}"' if colour else "") + (
-        ' font-weight="bold"' if style.bold else ""
-    )
+    return (f' fill="{colour}"' if colour else "") + (' font-weight="bold"' if style.bold else "")

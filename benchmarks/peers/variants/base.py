@@ -28,9 +28,7 @@ class OnCrash(Enum):
     """What happens when the process of the gateway is killed."""
 
     RESTARTS = "restarts"
-    ENDS_ALL = (
-        "ends all"  # the manager stops the rest, or the process was the whole backend
-    )
+    ENDS_ALL = "ends all"  # the manager stops the rest, or the process was the whole backend
     NOTHING = "nothing"
 
 

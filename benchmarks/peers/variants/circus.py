@@ -21,14 +21,10 @@ class Circus(Variant):
     def begin(self, place: Place) -> list[str]:
         """Write `circus.ini`; its control sockets are files, because its TCP ports are the same for every circus of a machine."""
         events = f"ipc://{place.directory}/circus-events.sock"
-        sections = [
-            f"[circus]\nendpoint = {self._endpoint(place)}\npubsub_endpoint = {events}\n"
-        ]
+        sections = [f"[circus]\nendpoint = {self._endpoint(place)}\npubsub_endpoint = {events}\n"]
         for name, command in place.commands().items():
             # Without `copy_env` a watcher finds neither the virtual environment nor the settings.
-            sections.append(
-                f"[watcher:{name}]\ncmd = {shlex.join(command)}\ncopy_env = true\n"
-            )
+            sections.append(f"[watcher:{name}]\ncmd = {shlex.join(command)}\ncopy_env = true\n")
         write(place.directory / "circus.ini", "\n".join(sections))
         return ["circusd", "circus.ini"]
 

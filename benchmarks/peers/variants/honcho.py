@@ -16,9 +16,6 @@ class Honcho(Variant):
 
     def begin(self, place: Place) -> list[str]:
         """Write the Procfile."""
-        lines = [
-            f"{name}: {shlex.join(command)}\n"
-            for name, command in place.commands().items()
-        ]
+        lines = [f"{name}: {shlex.join(command)}\n" for name, command in place.commands().items()]
         write(place.directory / "Procfile", "".join(lines))
         return ["honcho", "start"]

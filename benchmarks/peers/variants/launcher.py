@@ -73,11 +73,7 @@ class Launcher(Variant):
         for line in log.read_text().splitlines() if log.exists() else ():
             entry = json.loads(line)
             moment = datetime.fromisoformat(entry["time"]).timestamp()
-            if (
-                entry["stream"] == "launcher"
-                and "SIGKILL" in entry["message"]
-                and moment >= since
-            ):
+            if entry["stream"] == "launcher" and "SIGKILL" in entry["message"] and moment >= since:
                 return moment
         return None
 

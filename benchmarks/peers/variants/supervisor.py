@@ -38,12 +38,9 @@ class Supervisor(Variant):
     def begin(self, place: Place) -> list[str]:
         """Write `supervisord.conf`."""
         programs = [
-            f"[program:{name}]\ncommand={shlex.join(command)}\n"
-            for name, command in place.commands().items()
+            f"[program:{name}]\ncommand={shlex.join(command)}\n" for name, command in place.commands().items()
         ]
-        write(
-            place.directory / "supervisord.conf", "\n".join([CONFIGURATION, *programs])
-        )
+        write(place.directory / "supervisord.conf", "\n".join([CONFIGURATION, *programs]))
         return ["supervisord", "-c", "supervisord.conf"]
 
     def restart(self, place: Place, root: int) -> list[str]:

@@ -87,7 +87,9 @@ def test_a_guard_with_a_manager_still_passes_signals_on(tmp_path: Path) -> None:
     """The messages share one wait with the signals; neither keeps the other from arriving."""
     code = GUARDED.replace(
         "sys.stdin.read()",
-        "import signal; signal.signal(signal.SIGTERM, lambda *_: manager.tell('STATUS=term')); print(flush=True); signal.pause()",
+        # Blocked and waited for: a signal that comes before a pause() would leave that waiting for ever.
+        "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM}); print(flush=True); "
+        "signal.sigwait({signal.SIGTERM}); manager.tell('STATUS=term')",
     )
     address = str(tmp_path / "notify")
     with listener_for_messages(address) as end:
