@@ -1,63 +1,32 @@
-"""The one file that knows everybody: declaration → plan → sockets → hosts → supervisor → API."""
+"""From a command line to a running backend: declaration → plan → zygote → run directory → sockets → backend.
+
+What hosts need, too, is imported at the top; what only the launcher needs comes after the zygote was forked, which imports libraries meanwhile.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import faulthandler
 import os
-import signal
 import sys
-import threading
-import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launcher.config.load import load
 from launcher.core.names import selected
-from launcher.core.plan import MAIN, Plan, build
-from launcher.errors import ExitCode
-from launcher.hosts.command import CommandHost
+from launcher.core.plan import Plan, build
+from launcher.hosts.brief import brief
 from launcher.hosts.discover import discover_agents
-from launcher.hosts.inline import InlineHost
 from launcher.hosts.link import Beginning, forked_early
 from launcher.hosts.manager import Manager
-from launcher.hosts.memory import remembered
-from launcher.hosts.process import ProcessHost
-from launcher.hosts.warm import Warm
-from launcher.model.events import ShutdownForced, ShutdownRequested
-from launcher.model.logs import LogLine, Stream
-from launcher.model.spec import Kind, Mode, Restart, RestartPolicy
-from launcher.model.state import FleetState, Phase, Role
-from launcher.observe.console import Console
-from launcher.observe.logs import LogStore
+from launcher.hosts.memory import Memory, remembered
+from launcher.model.spec import Mode, Restart, RestartPolicy
 from launcher.observe.surroundings import surroundings
-from launcher.probes.runner import Probes
-from launcher.supervisor.announce import Announcer
-from launcher.supervisor.control import Control
-from launcher.supervisor.hold import Holder
-from launcher.supervisor.journal import Entry, Journal
-from launcher.supervisor.rundir import held
-from launcher.supervisor.sockets import Listening, bind_all
-from launcher.supervisor.supervisor import Supervisor
-from launcher.web.server import ControlServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from types import FrameType
+    from collections.abc import Sequence
 
     from launcher.config.load import Request
-    from launcher.hosts.base import Host
-
-DEBOUNCE = 0.5
-"""Seconds within which the same signal counts once: a terminal and a script runner may both deliver one Ctrl-C."""
-
-EXIT_PATIENCE = 3.0
-"""Seconds that code of the backend may keep the process from ending after everything was stopped."""
-
-TICK = 0.1
-"""Seconds between two looks of the console while something starts or stops; at rest it does not look at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +54,14 @@ def up(options: UpOptions) -> int:
     """
     loaded = load(replace(options.request, discover_agents=discover_agents))
     plan = build(loaded.spec, surroundings())
+    memory = remembered(plan.spec.run_dir)
     # Before any thread or loop, and before the lock: whoever inherited that would keep it from the next launcher.
-    early = forked_early() if plan.forked() else None
+    early = forked_early(brief(plan.spec, plan.forked(), memory)) if plan.forked() else None
+    from launcher.supervisor.rundir import held
+
     with held(Path(plan.spec.run_dir), plan.spec.root):
         notes = (*loaded.warnings, *loaded.notes, *plan.notes)
-        return _run(plan, options, notes=notes, controlled=True, early=early)
+        return _run(plan, options, notes=notes, controlled=True, memory=memory, early=early)
 
 
 def run(options: UpOptions, names: Sequence[str]) -> int:
@@ -111,7 +83,7 @@ def run(options: UpOptions, names: Sequence[str]) -> int:
         if component.name in chosen
     )
     plan = build(replace(spec, components=alone, dependencies=()))
-    return _run(plan, options, notes=(), controlled=False)
+    return _run(plan, options, notes=(), controlled=False, memory=Memory())
 
 
 def _activate() -> None:
@@ -123,16 +95,28 @@ def _activate() -> None:
 
 
 def _run(
-    plan: Plan, options: UpOptions, *, notes: Sequence[str], controlled: bool, early: Beginning | None = None
+    plan: Plan,
+    options: UpOptions,
+    *,
+    notes: Sequence[str],
+    controlled: bool,
+    memory: Memory,
+    early: Beginning | None = None,
 ) -> int:
+    from launcher.backend import Backend
+    from launcher.observe.console import Console
+    from launcher.observe.logs import LogStore
+    from launcher.supervisor.sockets import bind_all
+
     _activate()
+    manager = options.manager
     logs = LogStore(Path(plan.spec.log_dir), on_trouble=_warn)
     try:
-        listening = bind_all(plan, options.manager.sockets)
+        listening = bind_all(plan, manager.sockets)
         try:
             console = Console(listening.plan, color=options.color, quiet=options.quiet, notes=notes)
-            return _Backend(
-                listening, logs, console, options.manager, controlled=controlled, early=early
+            return Backend(
+                listening, logs, console, manager, controlled=controlled, memory=memory, early=early
             ).run()
         finally:
             listening.close()
@@ -144,202 +128,3 @@ def _warn(what: str) -> None:
     """Say something on standard error, unless nobody is there any more."""
     with suppress(OSError, ValueError):
         sys.stderr.write(f"warning: {what}\n")
-
-
-class _Backend:
-    """One run of a plan: the threads, the loops and how they end.
-
-    In ``single`` mode the backend has the main thread, as it would without the launcher, and the supervisor a thread of its own, so that
-    ``status`` and ``stop`` answer while a component blocks the backend's loop. Otherwise the supervisor has the main thread.
-    """
-
-    def __init__(
-        self,
-        listening: Listening,
-        logs: LogStore,
-        console: Console,
-        manager: Manager,
-        *,
-        controlled: bool,
-        early: Beginning | None = None,
-    ) -> None:
-        self.plan = listening.plan
-        self.listening = listening
-        self.logs = logs
-        self.console = console
-        self.manager = manager
-        self.controlled = controlled
-        self.early = early
-        self.code: int = ExitCode.FAILED
-        self.failure: BaseException | None = None
-        journal = Journal()
-        journal.subscribe(console.on_entry)
-        journal.subscribe(self._record)
-        self.supervisor = Supervisor(self.plan, journal, self._connect)
-        self.hosts: list[Host] = []
-        self.inline = self._inline_host()
-
-    def run(self) -> int:
-        """Run to the end and return the exit code."""
-        with _signals(self._on_signal):
-            if self.inline is None:
-                asyncio.run(self._supervise())
-            else:
-                self._run_inline(self.inline)
-        if self.failure is not None:
-            raise self.failure
-        _end_regardless(self.code)
-        return self.code
-
-    def _inline_host(self) -> InlineHost | None:
-        inside = [spec for name, spec in self.plan.components.items() if self.plan.placement[name] == MAIN]
-        if not inside:
-            return None
-        # All of them agree on the directory; the plan has seen to it.
-        spec = replace(self.plan.spec, root=inside[0].directory or self.plan.spec.root)
-        return InlineHost(spec, inside, self.listening.sockets, self.supervisor.submit, self._line)
-
-    def _run_inline(self, inline: InlineHost) -> None:
-        # A crash in native code cannot be caught; its stacks say at least whose it was.
-        with suppress(OSError, ValueError):
-            if sys.__stderr__ is not None:
-                faulthandler.enable(sys.__stderr__)
-        thread = threading.Thread(target=self._supervise_in_thread, name="supervisor")
-        thread.start()
-        try:
-            inline.run()
-        finally:
-            self.supervisor.submit(ShutdownForced("the backend's loop has ended", ExitCode.FAILED))
-            thread.join()
-
-    def _supervise_in_thread(self) -> None:
-        try:
-            asyncio.run(self._supervise())
-        except BaseException as error:  # noqa: BLE001 (raised again on the main thread)
-            self.failure = error
-            asyncio.run(self._close_hosts())
-
-    async def _supervise(self) -> None:
-        control = ControlServer(Control(self.supervisor), Path(self.plan.spec.run_dir) / "control.sock")
-        if self.controlled:
-            await control.start()
-        ticker = asyncio.get_running_loop().create_task(self._tick())
-        holder = Holder(self.listening.sockets, self._line)
-        self.supervisor.follow(holder.follow)
-        announcer = Announcer(self.manager.tell, self.manager.watchdog)
-        if self.manager.address:
-            self.supervisor.follow(announcer.follow)
-        try:
-            self.code = await self.supervisor.run()
-        finally:
-            ticker.cancel()
-            announcer.close()
-            await holder.close()
-            self.console.finished(self.supervisor.view(), self.supervisor.finish)
-            await control.close()
-            await self._close_hosts()
-
-    async def _close_hosts(self) -> None:
-        """Nothing of a process host is left afterwards; a blocked inline host ends with the process."""
-        for host in self.hosts:
-            await host.close()
-        if self.inline is not None:
-            watchdog = _end_regardless(self.code)
-            await self.inline.close()
-            watchdog.cancel()
-
-    def _connect(self) -> tuple[Callable[[str], Host], Probes]:
-        spec = self.plan.spec
-        submit = self.supervisor.submit
-        hosts = self.plan.forked()
-        warm = Warm(spec, hosts, remembered(spec.run_dir), self._line, self.early) if hosts else None
-        process = ProcessHost(spec, self.listening.sockets, submit, self._line, warm)
-        command = CommandHost(spec, submit, self._line, self.listening.sockets)
-        self.hosts = [process, command]
-
-        def host_of(name: str) -> Host:
-            plan = self.supervisor.plan
-            if plan.components[name].kind is Kind.COMMAND:
-                return command
-            if self.inline is not None and plan.placement[name] == MAIN:
-                return self.inline
-            return process
-
-        return host_of, Probes(submit, process.door)
-
-    # -- what readers are told --
-
-    def _line(self, line: LogLine) -> None:
-        self.logs.write(line)
-        self.console.on_line(line)
-
-    def _record(self, entry: Entry) -> None:
-        """Keep in the component's log how a life ended; the console and status only show one line of it."""
-        change = entry.transition
-        if change.exit is None:
-            return
-        what = f"{change.before} -> {change.after}" if change.role is Role.CURRENT else str(change.role)
-        text = change.exit.traceback or f"{what}: {change.exit.message}"
-        self.logs.write(LogLine(entry.time, change.component, Stream.LAUNCHER, text, change.incarnation))
-
-    async def _tick(self) -> None:
-        """Let the console show how long things take, while something starts or stops."""
-        while True:
-            await self.supervisor.until(_moving)
-            while _moving(self.supervisor.view().fleet):
-                self.console.tick(self.supervisor.view())
-                await asyncio.sleep(TICK)
-            self.console.tick(self.supervisor.view())
-
-    # -- signals --
-
-    def _on_signal(self, signum: int, *, again: bool) -> None:
-        name = signal.Signals(signum).name
-        if again:
-            self.supervisor.submit(ShutdownForced(f"{name} again", ExitCode.INTERRUPTED))
-        else:
-            self.supervisor.submit(ShutdownRequested(name))
-        if self.inline is not None:
-            self.inline.interrupt()
-
-
-def _moving(fleet: FleetState) -> bool:
-    """Whether there is something to watch: a start, or a stop."""
-    stopping = any(state.phase is Phase.STOPPING for state in fleet.components.values())
-    return not fleet.settled or fleet.draining or stopping
-
-
-@contextmanager
-def _signals(handle: Callable[..., None]) -> Iterator[None]:
-    """Turn SIGINT, SIGTERM and SIGHUP into calls of ``handle(signum, again=...)``.
-
-    Only a later Ctrl-C is ``again``: service managers and script runners repeat their signals, people press keys.
-    """
-    last: dict[int, float] = {}
-
-    def on_signal(signum: int, _frame: FrameType | None) -> None:
-        now = time.monotonic()
-        counted = last.get(signum)
-        if counted is not None and now - counted <= DEBOUNCE:
-            return
-        last[signum] = now
-        if counted is None:
-            handle(signum, again=False)
-        elif signum == signal.SIGINT:
-            handle(signum, again=True)
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, on_signal) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _end_regardless(code: int) -> threading.Timer:
-    """See that the process ends with ``code`` even when the backend left threads behind, or its loop is blocked."""
-    watchdog = threading.Timer(EXIT_PATIENCE, os._exit, (code,))
-    watchdog.daemon = True
-    watchdog.start()
-    return watchdog

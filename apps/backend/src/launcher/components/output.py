@@ -210,7 +210,10 @@ class Capture:
         self._streams = (out, err)
         sys.stdout, sys.stderr = out, err
         root.handlers[:] = [RecordHandler(self.emit, self._fallback)]
-        root.setLevel(self._level)
+        if (
+            root.level != logging.getLevelNamesMapping()[self._level]
+        ):  # setting it touches every logger there is
+            root.setLevel(self._level)
 
     def emit(self, line: LogLine) -> None:
         """Hand on one line; what is printed or logged on the way goes to the real streams."""

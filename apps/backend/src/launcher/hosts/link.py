@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -29,10 +30,10 @@ class Beginning:
     end: socket.socket
 
 
-def forked_early() -> Beginning | None:
+def forked_early(brief: packets.Packet) -> Beginning | None:
     """Fork a zygote from this process, so that both share what is imported by now; to be called before any thread or loop exists.
 
-    Nothing where that cannot be done: outside of Linux, or with threads about.
+    It begins at once with what it is told. Nothing where a fork is not possible: outside of Linux, or with threads about.
     """
     if not adopt_orphans() or len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208  # a plain count
         return None
@@ -42,6 +43,7 @@ def forked_early() -> Beginning | None:
         with suppress(OSError, ValueError):
             stream.flush()
     parent = os.getpid()
+    gc.freeze()  # a collection would write to every object there is, and thereby undo the sharing
     pid = os.fork()
     if pid == 0:
         os.setsid()
@@ -49,7 +51,7 @@ def forked_early() -> Beginning | None:
         for source, target in ((nothing, 0), (out[1], 1), (err[1], 2)):
             os.dup2(source, target)
         _close_all_but(0, 1, 2, theirs.fileno())
-        main(theirs, parent)
+        main(theirs, parent, brief)
     theirs.close()
     os.close(out[1])
     os.close(err[1])

@@ -14,6 +14,7 @@ from launcher.core.restart import window_used_up, within_window
 from launcher.core.warm import cold_reason
 from launcher.hosts import packets
 from launcher.hosts.base import Log
+from launcher.hosts.brief import brief
 from launcher.hosts.link import STALL, Beginning, Link, ZygoteLost, collected, started
 from launcher.hosts.linux import adopt_orphans
 from launcher.hosts.memory import Memory
@@ -32,17 +33,6 @@ UNTAGGED = 2**62
 
 RENEWALS = Restart()
 """How often a zygote is replaced before the rest of the run does without: as often as a component is restarted."""
-
-OWN = ("uvloop", "launcher.components.agent", "launcher.components.agents")
-"""What hosts of agents need for themselves."""
-
-OWN_ASGI = (
-    "launcher.components.asgi",
-    "uvicorn.lifespan.on",
-    "uvicorn.protocols.http.auto",
-    "uvicorn.protocols.websockets.auto",
-)
-"""What hosts of ASGI applications need besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +58,7 @@ class Warm:
         components: those that run in processes of their own.
         memory: what is known of their imports.
         log: where the zygote's output goes.
-        early: a zygote that was forked before the loop; otherwise the first is started when it is needed.
+        early: a zygote that was forked before the loop, and knows already what to do; otherwise the first is started when it is needed.
     """
 
     def __init__(
@@ -156,26 +146,14 @@ class Warm:
             beginning = started(self._shared, self._spec.root)
         except OSError as error:
             self._without = f"cannot start a zygote: {error.strerror or error}"
-        else:
-            self._take(beginning)
+            return
+        self._take(beginning)
+        if self._link is not None:
+            told = brief(self._spec, self._components.values(), self._memory, self._excluded)
+            self._link.prepare(told)
 
     def _take(self, beginning: Beginning) -> None:
         self._link = Link(beginning, self._on_line, self._on_prepared, self._on_lost)
-        wanted = [spec for spec in self._components.values() if not self._reason(spec)]
-        asgi = any(spec.kind is Kind.ASGI for spec in wanted)
-        self._link.prepare(
-            {
-                "environment": dict(self._spec.environment),
-                "root": self._spec.root,
-                "pythonpath": self._spec.pythonpath,
-                "excluded": list(self._excluded),
-                "own": [*OWN, *(OWN_ASGI if asgi else ())],
-                "components": {
-                    spec.declared_name: (spec.target, list(self._memory.needs.get(spec.declared_name, ())))
-                    for spec in wanted
-                },
-            }
-        )
 
     def _on_prepared(self, _link: Link, packet: packets.Packet) -> None:
         done = packet["prepared"]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import logging
 import os
 import random
 import resource
@@ -37,8 +38,14 @@ ADOPTION = 5.0
 """Seconds that a forked host waits to be adopted by the launcher, which takes microseconds unless the launcher is gone."""
 
 
-def main(end: socket.socket, parent: int) -> NoReturn:
-    """Prepare, then fork hosts as they are asked for, until the launcher is gone."""
+def main(end: socket.socket, parent: int, brief: packets.Packet | None = None) -> NoReturn:
+    """Prepare, then fork hosts as they are asked for, until the launcher is gone.
+
+    Args:
+        end: the socket to the launcher.
+        parent: PID of the launcher.
+        brief: what to prepare; otherwise it comes through the socket.
+    """
     signal.signal(signal.SIGINT, _heedless)
     signal.signal(signal.SIGHUP, _heedless)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -46,7 +53,10 @@ def main(end: socket.socket, parent: int) -> NoReturn:
     name_process("launcher:zygote")
     if os.getppid() == parent:
         with suppress(EOFError, OSError):
-            _Zygote(end).serve()
+            zygote = _Zygote(end)
+            if brief is not None:
+                zygote.prepare(brief)
+            zygote.serve()
     os._exit(0)
 
 
@@ -67,16 +77,18 @@ class _Zygote:
         while True:
             packet, descriptors = packets.receive(self._end)
             if "prepare" in packet:
-                self._prepare(packet["prepare"])
+                self.prepare(packet["prepare"])
             elif "preload" in packet:
                 self._run(packet["preload"], {})
             else:
                 self._fork(packet, descriptors)
 
-    def _prepare(self, brief: packets.Packet) -> None:
+    def prepare(self, brief: packets.Packet) -> None:
         """Become what all hosts have in common, and import what they need."""
         os.environ.update(brief["environment"])
         os.chdir(brief["root"])
+        # Each host sets it, too; where it is the same already, nothing of the many loggers is touched.
+        logging.getLogger().setLevel(brief["log_level"])
         if not sys.flags.safe_path:
             del sys.path[
                 0

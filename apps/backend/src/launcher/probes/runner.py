@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from launcher.core.health import Health, observe
 from launcher.model.events import BecameReady, BecameUnready, DependencyChecked
 from launcher.model.spec import ProbeKind
-from launcher.probes.checks import check_exec, check_http, check_tcp, check_url
+from launcher.probes import checks
 from launcher.probes.checks.result import CheckResult
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Probes:
 
     async def _ask_dependency(self, spec: DependencySpec) -> None:
         while True:
-            result = await check_url(spec.url)
+            result = await checks.check_url(spec.url)
             self._report(DependencyChecked(spec.name, result.ok, result.latency, result.reason, result.hint))
             if result.ok:
                 await _next_beat(spec.period)
@@ -124,16 +124,16 @@ async def check(spec: ComponentSpec, probe: Probe, door: Bind | None = None) -> 
     match probe.kind:
         case ProbeKind.HTTP:
             if "://" in probe.target or spec.bind is None:
-                return await check_http(probe.target, timeout=probe.timeout)
+                return await checks.check_http(probe.target, timeout=probe.timeout)
             return await _check_path(spec.bind, probe, door)
         case ProbeKind.TCP:
             address, _, port = probe.target.rpartition(":")
-            return await check_tcp(address.strip("[]"), int(port), probe.timeout)
+            return await checks.check_tcp(address.strip("[]"), int(port), probe.timeout)
         case ProbeKind.URL:
-            return await check_url(probe.target, probe.timeout)
+            return await checks.check_url(probe.target, probe.timeout)
         case _:
             environment = dict(spec.environment)
-            return await check_exec(
+            return await checks.check_exec(
                 probe.argv, timeout=probe.timeout, env=environment, cwd=spec.directory or None
             )
 
@@ -141,7 +141,7 @@ async def check(spec: ComponentSpec, probe: Probe, door: Bind | None = None) -> 
 async def _check_path(bind: Bind, probe: Probe, door: Bind | None) -> CheckResult:
     """Ask for a path as a client of the bind would; whoever reads of the answer does not know of the door."""
     if door is None:
-        return await check_http(bind.url + probe.target, timeout=probe.timeout)
+        return await checks.check_http(bind.url + probe.target, timeout=probe.timeout)
     public = bind.url.partition("://")[2]
-    result = await check_http(door.url + probe.target, timeout=probe.timeout, headers={"Host": public})
+    result = await checks.check_http(door.url + probe.target, timeout=probe.timeout, headers={"Host": public})
     return replace(result, reason=result.reason.replace(door.url.partition("://")[2], public))
