@@ -437,18 +437,19 @@ def test_the_directory_that_is_missing_is_told(project: Project, libraries: Path
 PARENT = """
     import asyncio, sys
     from launcher.hosts.linux import adopt_orphans
+    from launcher.hosts.brief import brief
     from launcher.hosts.link import forked_early
     from launcher.hosts.memory import Memory
     from launcher.hosts.process import ProcessHost
     from launcher.hosts.warm import Warm
     from launcher.model.spec import ComponentSpec, Kind, LauncherSpec
     root = sys.argv[1]
-    early = forked_early()
+    spec = LauncherSpec("test", root, (), pythonpath=(root,))
+    component = ComponentSpec("worker", Kind.AGENT, "jobs:run")
+    early = forked_early(brief(spec, [component], Memory()))
     def report(event):
         print(type(event).__name__, getattr(event, "pid", ""), flush=True)
     async def main():
-        spec = LauncherSpec("test", root, (), pythonpath=(root,))
-        component = ComponentSpec("worker", Kind.AGENT, "jobs:run")
         log = lambda line: None
         host = ProcessHost(spec, {}, report, log, Warm(spec, [component], Memory(), log, early))
         host.launch(component, 1)
