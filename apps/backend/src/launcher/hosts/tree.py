@@ -10,6 +10,8 @@ limit without meaning, which is inherited, too.
 from __future__ import annotations
 
 import os
+import resource
+import secrets
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +22,9 @@ MARK = "LAUNCHER_LIFE"
 
 TAG = 10
 """``RLIMIT_LOCKS``, the limit that serves as tag: nothing has looked at it since Linux 2.4.25 (getrlimit(2))."""
+
+_UNTAGGED = 2**62
+"""Tags are below this, and above any limit that somebody might mean."""
 
 _TAG_SHOWN = "Max file locks"
 """Name of that limit in ``/proc/PID/limits``."""
@@ -37,6 +42,17 @@ class Process:
     session: int
     started: int
     zombie: bool
+
+
+def fresh_tag() -> int:
+    """Return a tag that no other family of the system has, of whichever launcher.
+
+    It is drawn by chance, below what this process may set: an unprivileged process can only lower its limits, and a launcher may run under another
+    one.
+    """
+    ours = resource.getrlimit(TAG)[1]
+    most = _UNTAGGED if ours == resource.RLIM_INFINITY else min(ours, _UNTAGGED)
+    return most // 2 + secrets.randbelow(most // 2)
 
 
 def look(pid: int) -> Process | None:

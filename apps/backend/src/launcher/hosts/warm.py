@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 
 from launcher.components.identity import NOBODY
 from launcher.core.restart import window_used_up, within_window
@@ -19,6 +18,7 @@ from launcher.hosts.link import STALL, Beginning, Link, ZygoteLost, collected, s
 from launcher.hosts.linux import adopt_orphans
 from launcher.hosts.memory import Memory
 from launcher.hosts.spawn import Born, environment_for
+from launcher.hosts.tree import fresh_tag
 from launcher.model.logs import LogLine, Stream
 from launcher.model.spec import ComponentSpec, Kind, LauncherSpec, Restart
 
@@ -27,9 +27,6 @@ PATIENCE = 15.0
 
 SETTLE = 2.0
 """Seconds after the last news of an import before the zygote makes it, too: hosts that start just now come first."""
-
-UNTAGGED = 2**62
-"""Tags count down from here: an unprivileged process can only lower its limits, and a launcher may run under another one."""
 
 RENEWALS = Restart()
 """How often a zygote is replaced before the rest of the run does without: as often as a component is restarted."""
@@ -77,7 +74,6 @@ class Warm:
         self._log = log
         self._link: Link | None = None
         self._excluded: dict[str, str] = dict(memory.hazards)
-        self._tags = count(UNTAGGED, -1)
         self._losses: tuple[float, ...] = ()
         self._without = "" if adopt_orphans() else "only Linux can fork hosts that outlive a zygote"
         self._learning: asyncio.TimerHandle | None = None
@@ -197,7 +193,7 @@ class Warm:
 
     async def _forked(self, link: Link, birth: Birth) -> Born | str:
         out, err = os.pipe(), os.pipe()
-        tag = next(self._tags)
+        tag = fresh_tag()
         packet: packets.Packet = {
             "name": birth.spec.name,
             "directory": birth.directory,

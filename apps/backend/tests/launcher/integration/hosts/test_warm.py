@@ -409,6 +409,24 @@ def test_a_daemon_of_a_warm_host_is_found(project: Project, libraries: Path) -> 
     play(project, scenario)
 
 
+def test_the_families_of_two_launchers_are_not_mixed_up(project: Project, libraries: Path) -> None:
+    """What one launcher stops is its own, although another one has forked as many hosts from a zygote of its own."""
+    install(libraries, lib="")
+    project.write(jobs=IDLE)
+
+    def first(one: Driver) -> None:
+        def second(other: Driver) -> None:
+            one.up("worker")
+            other.up("worker")
+            assert start_of(one) == start_of(other) == "warm"
+            one.down("worker")  # returns when nothing of its family is left
+            assert alive(other.pid("worker"))
+
+        play(project, second)
+
+    play(project, first)
+
+
 def test_a_stop_does_not_wait_for_the_zygote(project: Project, libraries: Path) -> None:
     """A component that is to be stopped while the zygote still imports never begins."""
     install(libraries, lib="import time\nprint('importing', flush=True)\nwhile True: time.sleep(0.01)\n")
