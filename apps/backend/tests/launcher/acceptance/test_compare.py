@@ -149,10 +149,10 @@ def test_every_figure_of_every_run(compared: tuple[Project, dict[str, Any]]) -> 
 
 @pytest.mark.slow
 def test_commands_are_told_apart(compared: tuple[Project, dict[str, Any]]) -> None:
-    """Single has a guard and one process, multi one more for each component; the command is in neither, but in the other figure."""
+    """Single has a guard and one process, multi a zygote and one for each component besides; the command is in neither, but in the other figure."""
     _, document = compared
     assert figure(document, "processes")["single"]["runs"] == [2, 2, 2]
-    assert figure(document, "processes")["multi"]["runs"] == [5, 5, 5]
+    assert figure(document, "processes")["multi"]["runs"] == [6, 6, 6]
     for mode in ("single", "multi"):
         own, everyone = (figure(document, key)[mode]["median"] for key in ("memory", "memory-all"))
         assert own < everyone
@@ -194,7 +194,7 @@ def test_gates_that_are_met(compared: tuple[Project, dict[str, Any]]) -> None:
         ("processes", 0.7, "met"),
         ("memory", 0.95, "met"),
     ]
-    assert document["gates"][0]["ratio"] == pytest.approx(2 / 5)
+    assert document["gates"][0]["ratio"] == pytest.approx(2 / 6, abs=1e-4)
 
 
 class Page(HTMLParser):
@@ -263,7 +263,7 @@ def test_a_gate_that_is_missed(project: Project, scratch: Path) -> None:
     done = project.run("compare", "--settle", "0", "--no-blast", "--gate=processes=0.1", patience=LONG)
     assert done.returncode == ExitCode.GATE_MISSED, done.stderr
     assert "blast radius" not in done.stdout
-    assert re.search(r"processes +at most 10 % +50 % +missed", done.stdout), done.stdout
+    assert re.search(r"processes +at most 10 % +40 % +missed", done.stdout), done.stdout
     assert not list(scratch.iterdir())
 
 
