@@ -162,6 +162,8 @@ class _Life:
         self._loop.add_reader(channel.fileno(), self._read)
         hazards = {} if cold or self._warm is None else self._warm.hazards_of(self._spec.declared_name)
         self._report(Launched(*self._identity, child.pid, told_start(cold, hazards)))
+        if self._unwanted.is_set():  # by somebody who came while it was being born
+            self.request_stop()
         return child, channel
 
     async def _born(self, channel: int) -> tuple[Born, str]:
