@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from launcher.core.health import Health, observe
 from launcher.model.events import BecameReady, BecameUnready, DependencyChecked
@@ -13,10 +14,18 @@ from launcher.probes import checks
 from launcher.probes.checks.result import CheckResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from launcher.model.events import Event
     from launcher.model.spec import Bind, ComponentSpec, DependencySpec, Probe
+
+logger = logging.getLogger(__name__)
+
+URL_TIMEOUT = 1.0
+"""Longest duration of one check of an external service, in seconds."""
+
+OVERDUE = 4.0
+"""Seconds after its own deadline when a check that has not answered is given up: nobody is to wait for ever because a check does."""
 
 IN_DOUBT = 1.0
 """Seconds between two checks of what was ready and failed the last one; at rest the pause is far longer."""
@@ -84,7 +93,7 @@ class Probes:
         told = ""
         door = self._door(spec.name, incarnation)
         while True:
-            result = await check(spec, probe, door)
+            result = await answered(check(spec, probe, door), probe.timeout)
             if health.ready is None and not result.ok and result.reason != told:
                 told = result.reason
                 self._report(BecameUnready(spec.name, incarnation, told))
@@ -102,12 +111,34 @@ class Probes:
 
     async def _ask_dependency(self, spec: DependencySpec) -> None:
         while True:
-            result = await checks.check_url(spec.url)
+            result = await answered(checks.check_url(spec.url, URL_TIMEOUT), URL_TIMEOUT)
             self._report(DependencyChecked(spec.name, result.ok, result.latency, result.reason, result.hint))
             if result.ok:
                 await _next_beat(spec.period)
             else:
                 await asyncio.sleep(spec.interval)
+
+
+async def answered(question: Coroutine[Any, Any, CheckResult], timeout: float) -> CheckResult:
+    """Return what a check answers; an answer in its place when it fails, or does not end although its own deadline is over.
+
+    A check keeps its deadline and never raises. This is for the one that does not: it costs one answer, not the whole watch, and says where it
+    was.
+    """
+    asking = asyncio.get_running_loop().create_task(question)
+    try:
+        await asyncio.wait((asking,), timeout=timeout + OVERDUE)
+        if not asking.done():
+            logger.error("a check does not end: %s", asking.get_stack())
+            return CheckResult(
+                False, timeout + OVERDUE, f"its check did not end within {timeout + OVERDUE:g} s"
+            )
+        return asking.result()
+    except Exception as error:
+        logger.exception("a check failed")
+        return CheckResult(False, 0.0, f"its check failed with {type(error).__name__}")
+    finally:
+        asking.cancel()
 
 
 async def _next_beat(period: float) -> None:

@@ -221,9 +221,8 @@ class Project:
             "a launcher answers", lambda: launcher.process.poll() is not None or self.status().get("launcher")
         )
         done = self.run("wait", "--for", "settled", "--timeout", str(PATIENCE))
-        assert done.returncode == 0, done.stderr + (
-            launcher.finished()[1] if launcher.process.poll() is not None else ""
-        )
+        ending = "is being stopped" in done.stderr or launcher.process.poll() is not None
+        assert done.returncode == 0, done.stderr + (launcher.finished()[1] if ending else "")
         return launcher
 
     def close(self) -> None:
