@@ -6,7 +6,8 @@ The reference backend, an API and seven agents, is run in three variants beside 
 * `multi`: `launcher up --mode multi`
 * `legacy`: one process per service, each started by hand, without a launcher
 
-The variants take turns, so that whatever else the machine does hits all of them; each is run once before it counts. Ready means that the
+The variants take turns, so that whatever else the machine does hits all of them; each is run once before it counts, in the same directory, so
+that bytecode is compiled and warm starts know what to import. Ready means that the
 gateway answers and that every agent reads its stream. Memory and CPU are those of all processes together, the launcher's included, measured
 after the agents have worked on an article. Exit code 1 says that a goal was missed.
 """
@@ -163,7 +164,7 @@ def _measure(
     order = list(Variant)
     for turn in range(runs + 1):
         for variant in order:
-            place = make_place(directory / f"{variant}{turn}", where, migrate=False)
+            place = make_place(directory / variant, where, migrate=False)
             with running(variant, place) as backend:
                 values = _one_run(backend, idle_seconds if turn else 0.0)
             if turn:

@@ -171,11 +171,11 @@ def environment_of_a_user() -> dict[str, str]:
 
 
 def make_place(directory: Path, where: Servers, *, migrate: bool) -> Place:
-    """A copy of the declaration in `directory`, with a port and a namespace of its own.
+    """A copy of the declaration in `directory`, with a port and a namespace of its own; the directory may have been one before.
 
     `migrate` keeps the job that creates the tables. It is no service: without it the launcher has to do what a start by hand does.
     """
-    directory.mkdir()
+    directory.mkdir(exist_ok=True)
     declaration = (BACKEND / "launcher.toml").read_text()
     if not migrate:
         declaration = declaration.replace('"migrate", ', "")
@@ -183,7 +183,8 @@ def make_place(directory: Path, where: Servers, *, migrate: bool) -> Place:
     address = f"127.0.0.1:{where.bolt}"
     declaration = declaration.replace('"${NEO4J_URL:-}"', f'"bolt://{USER}:{PASSWORD}@{address}"')
     (directory / "launcher.toml").write_text(declaration)
-    (directory / "src").symlink_to(BACKEND / "src")
+    if not (directory / "src").exists():
+        (directory / "src").symlink_to(BACKEND / "src")
     namespace = f"bench-{uuid.uuid4().hex[:12]}"
     environment = {
         **environment_of_a_user(),

@@ -8,11 +8,14 @@ from pathlib import Path
 
 from launcher.components.blame import is_own
 
+MOST_MODULES = 200
+"""Modules of one package that are looked at; reading more would take longer than it saves."""
+
 LARGEST = 1_000_000
 """Bytes of a source file that is still read; larger ones are data in disguise."""
 
 
-def libraries_of(module: str, directories: Sequence[str]) -> list[str]:
+def libraries_of(module: str, directories: Sequence[str], *, package: bool = False) -> list[str]:
     """Return the modules that a module and the user's own modules behind it import, without the user's own.
 
     Only imports that are sure to be made when the module is imported are found: not those inside functions. A name that stands for nothing is no
@@ -21,10 +24,11 @@ def libraries_of(module: str, directories: Sequence[str]) -> list[str]:
     Args:
         module: dotted name, as in ``module:attribute``.
         directories: where the user's own modules lie, such as ``pythonpath``.
+        package: look at the whole package of the module as well: whoever picks agents by name imports them by name, which nothing shows.
     """
     found: dict[str, None] = {}
     seen: set[str] = set()
-    open_ = list(_with_parents(module))
+    open_ = [*_with_parents(module), *(_package_of(module, directories) if package else ())]
     while open_:
         name = open_.pop()
         if name in seen:
@@ -45,6 +49,16 @@ def _with_parents(module: str) -> Iterator[str]:
     parts = module.split(".")
     for count in range(1, len(parts) + 1):
         yield ".".join(parts[:count])
+
+
+def _package_of(module: str, directories: Sequence[str]) -> Iterator[str]:
+    """Yield the modules of the package that a module is in, at most `MOST_MODULES` of them."""
+    name = module.rpartition(".")[0]
+    home = _own_file(name, directories) if name else None
+    if home is not None and home.name == "__init__.py":
+        for path in sorted(home.parent.rglob("*.py"))[:MOST_MODULES]:
+            inner = path.relative_to(home.parent).with_suffix("")
+            yield ".".join([name, *inner.parts])
 
 
 def _own_file(module: str, directories: Sequence[str]) -> Path | None:

@@ -40,7 +40,7 @@ def brief(
         name = each.declared_name
         needs = memory.needs.get(name, {})
         if each.kind is not Kind.COMMAND and not cold_reason(each, shared, memory.read, needs):
-            wanted[name] = (each.target, list(needs))
+            wanted[name] = (each.target, list(needs), each.kind is Kind.AGENTS)
             asgi = asgi or each.kind is Kind.ASGI
     return {
         "environment": dict(spec.environment),

@@ -98,8 +98,9 @@ class _Zygote:
         excluded = set(brief["excluded"])
         names: dict[str, None] = dict.fromkeys(brief["own"])
         needs = {}
-        for component, (target, learned) in brief["components"].items():
-            needs[component] = learned or libraries_of(target.partition(":")[0], brief["pythonpath"])
+        for component, (target, learned, package) in brief["components"].items():
+            module = target.partition(":")[0]
+            needs[component] = learned or libraries_of(module, brief["pythonpath"], package=package)
             names |= dict.fromkeys(needs[component])
         self._run([name for name in names if name not in excluded], {"needs": needs})
 

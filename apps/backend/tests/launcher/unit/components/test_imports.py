@@ -84,3 +84,17 @@ def test_circles_end(tmp_path: Path) -> None:
     """Modules that import each other are read once."""
     where = write(tmp_path, a="import b, lib_a", b="import a, lib_b")
     assert sorted(libraries_of("a", where)) == ["lib_a", "lib_b"]
+
+
+def test_a_package_can_be_looked_at_as_a_whole(tmp_path: Path) -> None:
+    """Modules that nothing imports by name are read where somebody may pick them at run time."""
+    where = write(
+        tmp_path,
+        agents__launcher="import lib_a",
+        agents__writer="import lib_b",
+        agents__deep__critic="import lib_c",
+    )
+    (tmp_path / "agents" / "__init__.py").write_text("")
+    assert libraries_of("agents.launcher", where) == ["lib_a"]
+    assert sorted(libraries_of("agents.launcher", where, package=True)) == ["lib_a", "lib_b", "lib_c"]
+    assert libraries_of("alone", write(tmp_path, alone="import lib_d"), package=True) == ["lib_d"]
