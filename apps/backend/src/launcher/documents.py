@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from launcher.config.secrets import redacted
 from launcher.core.replicas import replicas_of
-from launcher.core.succession import beside
 from launcher.errors import ConfigError, LauncherError
 from launcher.model.spec import Kind
 from launcher.model.state import Desired, Phase
@@ -168,6 +167,8 @@ def component_document(view: View, name: str) -> ComponentDocument:
     Raises:
         KeyError: there is no such component.
     """
+    from launcher.core.succession import beside  # `check` shows plans only, and is to answer at once
+
     spec = view.plan.components[name]
     state = view.fleet.components[name]
     attempt = state.next_attempt_at
