@@ -58,6 +58,15 @@ def zygote_of(launcher: int) -> int:
     return found
 
 
+def comes_to_hold(who: str, pid: int, held: Held) -> None:
+    """Wait until it holds no more: a request just answered may keep its connection for a moment."""
+    eventually(
+        f"the {who} holds no more than {held}",
+        lambda: Held.by(pid).within(held),
+        account=lambda: f"it holds {Held.by(pid)}",
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_nothing_piles_up(project: Project) -> None:
@@ -96,12 +105,7 @@ def test_nothing_piles_up(project: Project) -> None:
     before = Held.by(launcher), Held.by(zygote)
     for number in range(FIRST + 1, RESTARTS + 1):
         restart(number)
-    # Looked at until it is so: a request to the launcher that has just been answered may hold its connection for a moment longer.
-    for who, pid, held in (("launcher", launcher, before[0]), ("zygote", zygote, before[1])):
-        eventually(
-            f"the {who} holds no more than {held}",
-            lambda pid=pid, held=held: Held.by(pid).within(held),
-            account=lambda pid=pid: f"it holds {Held.by(pid)}",
-        )
+    comes_to_hold("launcher", launcher, before[0])
+    comes_to_hold("zygote", zygote, before[1])
     assert zygote_of(launcher) == zygote
     assert before[0].zombies == 0
