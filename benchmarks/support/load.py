@@ -207,6 +207,8 @@ _HEAD = re.compile(
     rb"HTTP/1\.1 (?P<status>\d+).*?\r\ncontent-length: (?P<length>\d+)\r\n.*?\r\n\r\n",
     re.DOTALL | re.IGNORECASE,
 )
+_LAST = re.compile(rb"\r\nconnection: close\r\n", re.IGNORECASE)
+"""The server's word that it sends no further answer on a connection (RFC 9112, section 9.6)."""
 _PID = re.compile(rb'"pid":\s*(\d+)')
 _STDIN = 0
 
@@ -324,12 +326,13 @@ class _Generator:
         pid = _PID.search(connection.received, head.end())
         outcome = Outcome.ANSWERED if head["status"] == b"200" else Outcome.STATUS
         self._record(connection, outcome, int(pid[1]) if pid else 0)
-        # Without keep-alive the server closes first, so that its end of the connection is the one that lingers.
-        if self._options.keep_alive:
-            if len(self._idle) < self._options.keep_alive:
-                self._idle.append(connection)
-            else:
-                self._close(connection)
+        if not self._options.keep_alive or _LAST.search(head[0]):
+            # The server closes first, so that its end of the connection is the one that lingers. No request may follow meanwhile.
+            return
+        if len(self._idle) < self._options.keep_alive:
+            self._idle.append(connection)
+        else:
+            self._close(connection)
 
     def _failed(self, connection: _Connection, problem: OSError) -> None:
         """The connection is over; that is a failure when a request was on it."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
 from benchmarks.support.load import Exchange, Load, Outcome, Tally, first_answer
 
 ANSWER = b'HTTP/1.1 200 OK\r\ncontent-length: 12\r\nx: y\r\n\r\n{"pid": 421}'
+LAST = ANSWER.replace(b"x: y", b"Connection: close")
 
 
 @contextmanager
@@ -52,6 +53,15 @@ def again_and_again(connection: socket.socket, _number: int) -> None:
         connection.sendall(ANSWER)
 
 
+def once_and_says_so(connection: socket.socket, _number: int) -> None:
+    """Answer one request with the word that no other will be; close when the client has, or sends one all the same."""
+    connection.recv(65536)
+    connection.sendall(LAST)
+    connection.settimeout(0.2)
+    with suppress(TimeoutError):
+        connection.recv(65536)
+
+
 def seldom(connection: socket.socket, number: int) -> None:
     """Answer every other connection; close the rest without a word."""
     if number % 2:
@@ -88,6 +98,14 @@ def test_connections_are_kept() -> None:
         exchanges = finished(load, 50)
         assert {one.outcome for one in exchanges} == {Outcome.ANSWERED}
         assert len(connections) < len(exchanges)
+
+
+def test_a_connection_is_not_used_after_its_last_answer() -> None:
+    """A server that says ``connection: close`` and closes later loses no request, as with every client that follows the protocol."""
+    with served(once_and_says_so) as (port, connections), Load(port, 200, seconds=0.3, keep_alive=5) as load:
+        exchanges = finished(load, 50)
+        assert {one.outcome for one in exchanges} == {Outcome.ANSWERED}
+        assert len(connections) == len(exchanges)
 
 
 @pytest.mark.parametrize(
