@@ -29,7 +29,10 @@ _UNTAGGED = 2**62
 _TAG_SHOWN = "Max file locks"
 """Name of that limit in ``/proc/PID/limits``."""
 
-_PROC = Path("/proc")
+_PROC = "/proc"
+
+_STAT_SIZE = 4096
+"""Bytes that hold ``/proc/PID/stat`` in any case: 52 numbers and a name of at most 64 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,29 +58,65 @@ def fresh_tag() -> int:
     return most // 2 + secrets.randbelow(most // 2)
 
 
+def tag_of(pid: int) -> int:
+    """Return the tag of a process, or whatever else that limit is.
+
+    Raises:
+        OSError: there is no such process.
+    """
+    try:
+        return resource.prlimit(pid, TAG)[0]
+    except PermissionError:  # a setuid program: a signal still reaches it, and everybody may read this
+        return shown_tag_of(pid)
+
+
+def shown_tag_of(pid: int) -> int:
+    """Return the same as `tag_of`, from what the system shows to all users; slower.
+
+    Raises:
+        OSError: there is no such process.
+    """
+    shown = Path(_PROC, str(pid), "limits").read_text()
+    for line in shown.splitlines():
+        if line.startswith(_TAG_SHOWN):
+            soft = line.removeprefix(_TAG_SHOWN).split()[0]
+            return resource.RLIM_INFINITY if soft == "unlimited" else int(soft)
+    return resource.RLIM_INFINITY
+
+
 def look(pid: int) -> Process | None:
     """Return what the system says about a process, or nothing when there is none."""
+    # Bare system calls: every death is followed by a look at all processes, and a restart waits for it.
     try:
-        text = (_PROC / str(pid) / "stat").read_text(errors="replace")
-    except (OSError, ValueError):
+        descriptor = os.open(f"{_PROC}/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
         return None
+    try:
+        shown = os.read(descriptor, _STAT_SIZE)
+    except OSError:  # it has gone meanwhile
+        return None
+    finally:
+        os.close(descriptor)
     # proc_pid_stat(5): the second field, the command name, may hold spaces and parentheses; the rest follows its last ")".
-    fields = text[text.rindex(")") + 2 :].split()
+    fields = shown[shown.rindex(b")") + 2 :].split()
     return Process(
         pid=pid,
         parent=int(fields[1]),
         group=int(fields[2]),
         session=int(fields[3]),
         started=int(fields[19]),
-        zombie=fields[0] in "ZX",
+        zombie=fields[0] in b"ZX",
     )
 
 
 def everyone() -> dict[int, Process]:
     """Return all processes of the system; none where there is no /proc."""
-    if not _PROC.is_dir():
+    try:
+        with os.scandir(_PROC) as entries:
+            pids = [int(entry.name) for entry in entries if entry.name.isdecimal()]
+    except OSError:
         return {}
-    found = (look(int(entry.name)) for entry in _PROC.iterdir() if entry.name.isdecimal())
+    found = (look(pid) for pid in pids)
     return {process.pid: process for process in found if process is not None}
 
 
@@ -101,7 +140,7 @@ def collect_adopted() -> None:
     What is started from here is in our session or leads one of its own. So a dead child of ours that does neither was born to somebody else.
     """
     ours = os.getsid(0)
-    for listing in (_PROC / "self" / "task").glob("*/children"):
+    for listing in Path(_PROC, "self", "task").glob("*/children"):
         with suppress(OSError):
             for pid in map(int, listing.read_text().split()):
                 process = look(pid)
@@ -161,16 +200,10 @@ class Family:
                 continue
             with suppress(OSError):
                 if (self.mark and self._is_marked(process.pid)) or (
-                    self.tag and self._is_tagged(process.pid)
+                    self.tag and tag_of(process.pid) == self.tag
                 ):
                     found.add(process.pid)
         return found
 
     def _is_marked(self, pid: int) -> bool:
-        return f"{MARK}={self.mark}".encode() in (_PROC / str(pid) / "environ").read_bytes()
-
-    def _is_tagged(self, pid: int) -> bool:
-        limits = (_PROC / str(pid) / "limits").read_text()
-        return any(
-            line.split()[3] == str(self.tag) for line in limits.splitlines() if line.startswith(_TAG_SHOWN)
-        )
+        return f"{MARK}={self.mark}".encode() in Path(_PROC, str(pid), "environ").read_bytes()

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 
-from launcher.hosts.tree import Process, descendants, everyone, look
+import pytest
+
+from launcher.hosts.tree import TAG, Process, descendants, everyone, fresh_tag, look, shown_tag_of, tag_of
 
 
 def process(pid: int, parent: int) -> Process:
@@ -32,3 +38,26 @@ def test_this_process_is_seen() -> None:
 def test_nobody_is_nothing() -> None:
     """A PID without a process is no error."""
     assert look(2**22 + 1) is None
+
+
+@pytest.fixture
+def other() -> Iterator[int]:
+    """PID of a process that waits."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield process.pid
+        process.communicate(b"\n")
+
+
+def test_a_tag_is_read_either_way(other: int) -> None:
+    """What the limit of another process is, and what the system shows of it, is the same: a tag, or no limit at all."""
+    assert tag_of(other) == shown_tag_of(other) == resource.getrlimit(TAG)[0]
+    tag = fresh_tag()
+    resource.prlimit(other, TAG, (tag, tag))
+    assert tag_of(other) == shown_tag_of(other) == tag
+
+
+@pytest.mark.parametrize("read", [tag_of, shown_tag_of])
+def test_nobody_has_no_tag(read: Callable[[int], int]) -> None:
+    """There is no tag where there is no process."""
+    with pytest.raises(OSError, match="No such"):
+        read(2**22 + 1)
