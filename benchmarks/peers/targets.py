@@ -10,6 +10,7 @@ from typing import NamedTuple
 from benchmarks.peers.figures import Rounds, best, ratio, spread, spreads
 
 MULTI = "launcher multi"
+SHARED = "launcher multi, preload"
 SINGLE = "launcher single"
 HAND = "hand"
 FIFTY = "launcher multi, 50 services"
@@ -66,6 +67,9 @@ TARGETS = (
     Target("multi: time until all is ready", MULTI, "ready_seconds", 1.2, SINGLE),
     Target("multi: memory", MULTI, "pss_mib", 0.28, BEST_PEER),
     Target("multi: memory", MULTI, "pss_mib", 2.0, SINGLE, stretch=True),
+    Target("multi with preload: time until all is ready", SHARED, "ready_seconds", 1.2, SINGLE),
+    Target("multi with preload: memory", SHARED, "pss_mib", 0.28, BEST_PEER),
+    Target("multi with preload: memory", SHARED, "pss_mib", 2.0, SINGLE, stretch=True),
     Target("single: time until all is ready", SINGLE, "ready_seconds", 1.15, HAND),
     Target("single: memory", SINGLE, "pss_mib", 1.15, HAND),
     Target("supervisor alone: memory, MiB", MULTI, "pss_mib of launcher", 15.0),
@@ -77,6 +81,7 @@ TARGETS = (
     ),
     Target("crash: serving again, ms", MULTI, "crash200_serving_ms", 100.0),
     Target("crash: serving again", MULTI, "crash200_serving_ms", 0.1, BEST_PEER),
+    Target("crash with preload: serving again, ms", SHARED, "crash200_serving_ms", 100.0),
     Target("crash: noticed, ms", MULTI, "crash200_noticed_ms", 5.0),
     never("crash at 200/s: requests refused", MULTI, "crash200_refused"),
     never(

@@ -7,7 +7,7 @@ from benchmarks.peers.variants.concurrently import Concurrently
 from benchmarks.peers.variants.gunicorn import Gunicorn
 from benchmarks.peers.variants.hand import Hand
 from benchmarks.peers.variants.honcho import Honcho
-from benchmarks.peers.variants.launcher import LauncherMulti, LauncherSingle
+from benchmarks.peers.variants.launcher import LauncherMulti, LauncherShared, LauncherSingle
 from benchmarks.peers.variants.pm2 import Pm2
 from benchmarks.peers.variants.supervisor import Supervisor
 from benchmarks.peers.variants.uvicorn import UvicornWorkers
@@ -17,6 +17,7 @@ VARIANTS: dict[str, Variant] = {
     for variant in (
         LauncherSingle(),
         LauncherMulti(),
+        LauncherShared(),
         Hand(),
         Bash(),
         Supervisor(),

@@ -23,10 +23,11 @@ NAME = "launcher:zygote"
 
 
 class Launcher(Variant):
-    """`launcher up` with a declaration that says what there is and nothing more."""
+    """`launcher up` with a declaration that says what there is and nothing more, unless modules are to be shared."""
 
     scope = Scope.US
     mode: ClassVar[str]
+    preload: ClassVar[tuple[str, ...]] = ()
 
     def missing(self, tools: Tools) -> str:
         """It is installed with the rest."""
@@ -37,6 +38,7 @@ class Launcher(Variant):
         lines = [
             "[launcher]",
             'name = "shop"',
+            *([f"preload = {json.dumps(self.preload)}"] if self.preload else []),
             f"[components.{GATEWAY}]",
             'app = "shop.gateway:app"',
         ]
@@ -116,6 +118,13 @@ class LauncherMulti(Launcher):
     mode = "multi"
     calm = 10.5
     """After 10 s (`immediate_after`) the first crash is followed by a restart without delay: the case of a backend that had been working."""
+
+
+class LauncherShared(LauncherMulti):
+    """The same, with the modules of the backend that may be imported once for all processes."""
+
+    name = "launcher multi, preload"
+    preload = ("shop.common", "shop.gateway")
 
 
 def _pid(told: object) -> int | None:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from launcher.config.entries import Document, Entry, unknown_hint
 from launcher.config.fields import Field, KeyPath, Named, Node, Section
-from launcher.config.table import LAUNCHER, ROOT
+from launcher.config.table import ROOT
+from launcher.config.table_launcher import LAUNCHER
 from launcher.config.values import BadValue
 from launcher.core.suggest import closest, did_you_mean
 from launcher.errors import Problem

@@ -15,7 +15,8 @@ from launcher.config.entries import Document, Entry, parsed
 from launcher.config.locate import find_file
 from launcher.config.selection import Pattern
 from launcher.config.sources import Source, read_source, shown_path
-from launcher.config.table import DEFAULT_PORT, GROUP, LAUNCHER, LAUNCHER_MODE
+from launcher.config.table import DEFAULT_PORT, GROUP
+from launcher.config.table_launcher import LAUNCHER, LAUNCHER_MODE
 from launcher.errors import ConfigError, Problem
 
 ENV_FILE = ".env"

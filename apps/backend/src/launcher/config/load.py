@@ -29,7 +29,7 @@ from launcher.config.selection import (
     reachable,
     select,
 )
-from launcher.config.table import LAUNCHER
+from launcher.config.table_launcher import LAUNCHER
 from launcher.errors import ConfigError, Problem
 from launcher.model.spec import ComponentSpec, DependencySpec, Kind, LauncherSpec, Mode
 
@@ -265,6 +265,7 @@ def _spec(
         dependencies=services,
         groups=groups,
         pythonpath=pythonpath,
+        preload=values.texts("preload"),
         environment=variables,
         run_dir=str(paths.run_dir),
         log_dir=str(paths.log_dir),

@@ -10,7 +10,8 @@ from launcher.config.entries import Document, Entry, written
 from launcher.config.environment import fields
 from launcher.config.fields import KeyPath, Node
 from launcher.config.secrets import MASK, is_secret_name, shown
-from launcher.config.table import COMPONENT, DEPENDENCY, LAUNCHER
+from launcher.config.table import COMPONENT, DEPENDENCY
+from launcher.config.table_launcher import LAUNCHER
 from launcher.model.spec import ComponentSpec, Kind, LauncherSpec, Probe, ProbeKind
 
 DEFAULT = "default"

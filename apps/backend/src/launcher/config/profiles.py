@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from launcher.config.build import Values
 from launcher.config.entries import Document, Entry
 from launcher.config.selection import Pattern
-from launcher.config.table import LAUNCHER_MODE, PROFILE
+from launcher.config.table import PROFILE
+from launcher.config.table_launcher import LAUNCHER_MODE
 from launcher.core.suggest import did_you_mean
 from launcher.errors import Problem
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from launcher.model.spec import ComponentSpec
 
-FIXED_AT_START = ("PYTHON", "LD_", "LC_", "LANG", "GLIBC_", "MALLOC_", "TZDIR")
-"""Beginnings of names of variables that the interpreter and the C library read when a process begins, and never again."""
+FIXED_AT_START = ("PYTHON", "LD_", "LC_", "LANG", "GLIBC_", "MALLOC_", "TZDIR", "OPENSSL_")
+"""Beginnings of names of variables that the interpreter, the C library and OpenSSL read when a process begins, and never again."""
 
 PATCHING = ("gevent", "eventlet")
 """Libraries that replace parts of others while these are being imported, so that the order of imports matters."""

@@ -50,4 +50,5 @@ def brief(
         "excluded": [*memory.hazards, *excluded],
         "own": [*OWN, *(OWN_ASGI if asgi else ())],
         "components": wanted,
+        "preload": list(spec.preload),
     }

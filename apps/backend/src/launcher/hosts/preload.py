@@ -1,5 +1,8 @@
 """Imports libraries into a process that others will be forked from, and sees what that did to it.
 
+Code of the project is left to the processes that run it, but for modules that the declaration names: only its author can know that a module
+may be imported by one process for all.
+
 Most imports only fill memory, which a fork shares. Some start threads or open connections, which it does not share, or only half; a child would
 wait for a lock that nobody holds any more. Such libraries are found by looking, not by a list of names.
 """
@@ -19,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from launcher.components.blame import is_own
+from launcher.components.blame import is_own, told
 from launcher.core.warm import EVERYTHING
 
 
@@ -42,24 +45,31 @@ class Preload:
 
     Attributes:
         modules: the modules that were asked for and are there.
-        absent: those that cannot be imported.
+        absent: those that cannot be imported, and why.
         read: environment variables that were read meanwhile, and the import that read each first.
         changed: environment variables that an import has set, or removed (``None``).
         hazard: the first one found; nothing is imported after it.
     """
 
     modules: list[str] = field(default_factory=list)
-    absent: list[str] = field(default_factory=list)
+    absent: dict[str, str] = field(default_factory=dict)
     read: dict[str, str] = field(default_factory=dict)
     changed: dict[str, str | None] = field(default_factory=dict)
     hazard: Hazard | None = None
 
 
 class Preloader:
-    """Imports libraries, in one or several goes."""
+    """Imports libraries, in one or several goes.
+
+    Attributes:
+        done: what there is by now.
+        shared: the modules of the project that may be imported here.
+    """
 
     def __init__(self, importing: Callable[[str], None]) -> None:
         self._importing = importing
+        self.shared: frozenset[str] = frozenset()
+        self._rehearsed = False
         self._descriptors = set(_descriptors())
         self.done = Preload()
 
@@ -78,7 +88,18 @@ class Preloader:
                     self._import(name)
                 if name in sys.modules:
                     self.done.modules.append(name)
+            self._rehearse()
         gc.freeze()
+
+    def _rehearse(self) -> None:
+        """Do once what most hosts would do first.
+
+        With its first context OpenSSL looks up every algorithm and keeps what it found: megabytes that hosts share when it was done here.
+        """
+        if not self._rehearsed and "ssl" in sys.modules and self.done.hazard is None:
+            self._rehearsed = True
+            with suppress(OSError, ValueError):
+                sys.modules["ssl"].create_default_context()
 
     def _import(self, name: str) -> None:
         self._importing(name)
@@ -88,16 +109,15 @@ class Preloader:
             importlib.import_module(name)
         except (KeyboardInterrupt, MemoryError):
             raise
-        except BaseException:  # noqa: BLE001  # whoever needs it will meet the error again, and tell it
-            self.done.absent.append(name)
+        except BaseException as error:  # noqa: BLE001  # whoever needs it will meet the error again, and tell it
+            self.done.absent[name] = told(error)
         self.done.hazard = self._hazard(name, known)
 
     def _hazard(self, name: str, known: Collection[str]) -> Hazard | None:
+        # `multiprocessing` gives the program a second name.
+        fresh = [module for each, module in list(sys.modules.items()) if each not in {*known, "__mp_main__"}]
         what = (
-            # `multiprocessing` gives the program a second name.
-            _own_code(
-                [module for each, module in list(sys.modules.items()) if each not in {*known, "__mp_main__"}]
-            )
+            ("" if name in self.shared else _own_code(fresh))
             or _threads()
             or _opened(set(_descriptors()) - self._descriptors)
             or _children()

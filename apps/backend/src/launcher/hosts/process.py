@@ -146,19 +146,21 @@ class _Life:
             _UnwantedError: it was to be stopped before there was a child.
         """
         ours, theirs = pipe.pair()
+        channel = pipe.Channel(ours)
         numbers = tuple(each.fileno() for each in self._sockets)
+        setup = pipe.Setup(self._launcher, self._spec, self._identity.incarnation, numbers, os.getpid())
+        # Before there is somebody to read it, who then need not wait for us.
+        channel.send(pipe.of_setup(setup))
         try:
             born, cold = await self._born(theirs.fileno())
         except BaseException:
-            ours.close()
+            channel.close()
             raise
         finally:
             for inherited in (theirs, *self._door):  # the child has them now, or never will
                 inherited.close()
         child = self._child = Child(born, self._on_raw_line)
-        channel = self._channel = pipe.Channel(ours)
-        setup = pipe.Setup(self._launcher, self._spec, self._identity.incarnation, numbers, os.getpid())
-        channel.send(pipe.of_setup(setup))
+        self._channel = channel
         self._loop.add_reader(channel.fileno(), self._read)
         hazards = {} if cold or self._warm is None else self._warm.hazards_of(self._spec.declared_name)
         self._report(Launched(*self._identity, child.pid, told_start(cold, hazards)))

@@ -74,6 +74,8 @@ class Warm:
         self._log = log
         self._link: Link | None = None
         self._excluded: dict[str, str] = dict(memory.hazards)
+        # What modules of the project read and do is not remembered: it changes with every edit.
+        self._read: dict[str, str] = {}
         self._losses: tuple[float, ...] = ()
         self._without = "" if adopt_orphans() else "only Linux can fork hosts that outlive a zygote"
         self._learning: asyncio.TimerHandle | None = None
@@ -100,7 +102,11 @@ class Warm:
     def hazards_of(self, component: str) -> Mapping[str, str]:
         """Return the libraries that a component has to import for itself, and what each does."""
         needs = self._memory.needs.get(component, {})
-        return {module: what for module, what in self._excluded.items() if module in needs}
+        return {
+            module: what
+            for module, what in self._excluded.items()
+            if module in needs or module in self._spec.preload
+        }
 
     def learn(self, component: str, modules: Iterable[str]) -> None:
         """Take note of what a host had to import for itself; the zygote will have it for the next one."""
@@ -156,10 +162,16 @@ class Warm:
         for component, needs in packet.get("needs", {}).items():
             self._memory.learn(component, needs)
         self._memory.forget(done["absent"])
-        self._memory.read.update(done["read"])
+        for module, why in done["absent"].items():
+            if module in self._spec.preload:
+                self._say(f"cannot preload {module}: {why}")
+        for variable, module in done["read"].items():
+            (self._read if module in self._spec.preload else self._memory.read).setdefault(variable, module)
         hazard = done["hazard"]
         if hazard is not None:
-            self._memory.hazards[hazard["module"]] = self._excluded[hazard["module"]] = hazard["what"]
+            self._excluded[hazard["module"]] = hazard["what"]
+            if hazard["module"] not in self._spec.preload:
+                self._memory.hazards[hazard["module"]] = hazard["what"]
         self._memory.save()
 
     def _on_lost(self, link: Link, why: str, module: str) -> None:
@@ -189,7 +201,7 @@ class Warm:
         if self._without:
             return self._without
         needs = self._memory.needs.get(spec.declared_name, ())
-        return cold_reason(spec, self._shared, self._memory.read, needs)
+        return cold_reason(spec, self._shared, {**self._read, **self._memory.read}, needs)
 
     async def _forked(self, link: Link, birth: Birth) -> Born | str:
         out, err = os.pipe(), os.pipe()

@@ -1,8 +1,9 @@
 """The process that hosts are forked from: it has imported what they need, runs one thread, and never serves.
 
 It is forked from the launcher before that has any thread or loop, or started as ``python -m launcher.hosts.zygote DESCRIPTOR`` when one is needed
-later. It imports libraries only, never code of the project: that is imported by the forked host, in its own environment and directory, as a
-fresh interpreter would. So what a host runs is always what the files say, and one component's import cannot hold up another one.
+later. It imports libraries, and of the project only what the declaration names: the rest is imported by the forked host, in its own environment
+and directory, as a fresh interpreter would. So what a host runs is always what the files say, and one component's import cannot hold up another
+one.
 
 What is forked becomes a child of the launcher: the zygote forks twice, the process between ends at once, and the launcher adopts orphans. A zygote
 that dies takes nobody with it.
@@ -16,6 +17,7 @@ import logging
 import os
 import random
 import resource
+import select
 import signal
 import socket
 import sys
@@ -74,14 +76,18 @@ class _Zygote:
 
     def serve(self) -> NoReturn:
         """Answer packets; ends with `EOFError` when nobody is left to ask."""
+        looked = False
         while True:
+            # Hosts that were asked for together are forked after one look at the files of the libraries.
+            looked = looked and bool(select.select([self._end], [], [], 0)[0])
             packet, descriptors = packets.receive(self._end)
             if "prepare" in packet:
                 self.prepare(packet["prepare"])
             elif "preload" in packet:
                 self._run(packet["preload"], {})
             else:
-                self._fork(packet, descriptors)
+                self._fork(packet, descriptors, "" if looked else changed_since(self._files))
+                looked = True
 
     def prepare(self, brief: packets.Packet) -> None:
         """Become what all hosts have in common, and import what they need."""
@@ -96,12 +102,14 @@ class _Zygote:
         for directory in reversed(brief["pythonpath"]):
             sys.path.insert(0, directory)
         excluded = set(brief["excluded"])
+        self._preloader.shared = frozenset(brief["preload"])
         names: dict[str, None] = dict.fromkeys(brief["own"])
         needs = {}
         for component, (target, learned, package) in brief["components"].items():
             module = target.partition(":")[0]
             needs[component] = learned or libraries_of(module, brief["pythonpath"], package=package)
             names |= dict.fromkeys(needs[component])
+        names |= dict.fromkeys(brief["preload"])
         self._run([name for name in names if name not in excluded], {"needs": needs})
 
     def _run(self, names: Sequence[str], answer: packets.Packet) -> None:
@@ -109,8 +117,7 @@ class _Zygote:
         self._files = fingerprint()
         packets.send(self._end, {"prepared": asdict(self._preloader.done), **answer})
 
-    def _fork(self, packet: packets.Packet, descriptors: Sequence[int]) -> None:
-        stale = changed_since(self._files)
+    def _fork(self, packet: packets.Packet, descriptors: Sequence[int], stale: str) -> None:
         if stale:
             answer: packets.Packet = {"stale": stale}
         else:

@@ -249,6 +249,7 @@ class LauncherSpec:
         dependencies: the dependencies that the selected components need.
         groups: names of groups and their members.
         pythonpath: absolute directories put in front of ``sys.path`` of every host.
+        preload: modules of the project that processes are forked with; see `launcher.hosts.preload`.
         environment: variables from ``.env`` and ``[environment]``, set for every component.
         run_dir: absolute directory of the control socket and other run-time files (0700).
         log_dir: absolute directory of the log files.
@@ -266,6 +267,7 @@ class LauncherSpec:
     dependencies: tuple[DependencySpec, ...] = ()
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pythonpath: tuple[str, ...] = ()
+    preload: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     run_dir: str = ""
     log_dir: str = ""
