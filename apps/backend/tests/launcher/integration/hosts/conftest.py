@@ -34,7 +34,7 @@ def hide(names: tuple[str, ...], directory: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
     """An empty project; this process is as before afterwards."""
-    before = here() | {"root": tmp_path}
+    before = here(tmp_path)
     try:
         yield Project(tmp_path)
     finally:
