@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from launcher.config.secrets import redacted
 from launcher.core.replicas import replicas_of
 from launcher.errors import ConfigError, LauncherError
-from launcher.model.spec import Kind
+from launcher.model.spec import API_ADDRESS, Kind
 from launcher.model.state import Desired, Phase
 from launcher.observe.places import address, log_path
 
@@ -105,7 +105,7 @@ class DependencyDocument(TypedDict):
 
 
 class LauncherDocument(TypedDict):
-    """The launcher itself."""
+    """The launcher itself; ``api`` is the URL of its control interface over TCP."""
 
     pid: int
     version: str
@@ -116,6 +116,7 @@ class LauncherDocument(TypedDict):
     uptime: float
     state: str
     log_dir: str
+    api: str | None
 
 
 class StatusDocument(TypedDict):
@@ -126,6 +127,13 @@ class StatusDocument(TypedDict):
     launcher: LauncherDocument
     components: list[ComponentDocument]
     dependencies: list[DependencyDocument]
+
+
+class LoginDocument(TypedDict):
+    """An address that logs one browser in, and for how many seconds."""
+
+    url: str
+    seconds: float
 
 
 def status_document(view: View) -> StatusDocument:
@@ -144,6 +152,7 @@ def status_document(view: View) -> StatusDocument:
             "uptime": _seconds(view.wall - view.started_at),
             "state": overall_state(view),
             "log_dir": spec.log_dir,
+            "api": f"http://{API_ADDRESS}:{spec.api}" if spec.api else None,
         },
         "components": [component_document(view, name) for name in view.plan.components],
         "dependencies": [_dependency(view, state) for state in view.fleet.dependencies.values()],

@@ -12,6 +12,8 @@ from launcher.errors import ExitCode, LauncherError, UnknownComponent
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from launcher.web.sessions import Sessions
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -21,6 +23,8 @@ class Request:
         path: as sent, still percent-encoded, without the query.
         query: decoded; of a repeated parameter the last value.
         names: what the placeholders of the route matched.
+        headers: by name in lower case; the values of a repeated one are joined by commas (RFC 9110, section 5.3).
+        sessions: the logins of browsers, where there is a door for them.
     """
 
     method: str
@@ -28,6 +32,8 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     names: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    sessions: Sessions | None = None
 
 
 @dataclass(frozen=True, slots=True)

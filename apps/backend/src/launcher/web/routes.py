@@ -11,7 +11,10 @@ from launcher.core.replicas import replicas_of
 from launcher.core.suggest import did_you_mean
 from launcher.documents import component_document, status_document
 from launcher.errors import UnknownComponent
+from launcher.web.access import Reach
+from launcher.web.login import log_in, new_login_code
 from launcher.web.messages import Refusal, Request, Response, json_response
+from launcher.web.static import STATIC, asset
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -106,11 +109,16 @@ async def shutdown(port: ControlPort, _request: Request) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way in; a segment in braces matches one segment of the path."""
+    """One way in; a segment in braces matches one segment of the path.
+
+    Attributes:
+        reach: who may use it over TCP; the control socket offers everything.
+    """
 
     method: str
     path: str
     handle: Callable[[ControlPort, Request], Awaitable[Response]]
+    reach: Reach = Reach.OWNER
 
 
 ROUTES = (
@@ -123,6 +131,8 @@ ROUTES = (
     Route("POST", "/components/{name}/scale", scale_component),
     Route("GET", "/wait", wait),
     Route("POST", "/shutdown", shutdown),
+    Route("POST", "/login-codes", new_login_code, Reach.SOCKET),
+    Route("GET", "/login", log_in, Reach.ANYBODY),
 )
 
 
@@ -133,6 +143,8 @@ async def dispatch(port: ControlPort, request: Request) -> Response:
         Refusal: no route has this path, or not with this method.
         LauncherError: what the handler raises.
     """
+    if request.method == "GET" and (file := asset(request.path)) is not None:
+        return file
     allowed: list[str] = []
     for route in ROUTES:
         names = _match(route.path, request.path)
@@ -146,6 +158,14 @@ async def dispatch(port: ControlPort, request: Request) -> Response:
         methods = ", ".join(allowed)
         raise Refusal(405, message, hint=f"use {methods}", headers=(("Allow", methods),))
     raise Refusal(404, f"there is no {request.path}", hint="GET /status shows everything")
+
+
+def reach_of(path: str) -> Reach:
+    """Return who may ask for a path over TCP; what does not exist is told to the owner only."""
+    if path in STATIC:
+        return Reach.ANYBODY
+    reaches = (route.reach for route in ROUTES if _match(route.path, path) is not None)
+    return next(reaches, Reach.OWNER)
 
 
 def _match(pattern: str, path: str) -> dict[str, str] | None:

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server on a unix socket: h11 for the protocol, asyncio for the bytes, bounds on everything.
+"""A small HTTP/1.1 server: h11 for the protocol, asyncio for the bytes, bounds on everything.
 
 No client can hurt another: each has its own task, a bounded amount of memory, and deadlines for sending its request and for taking its
 answer. There is no framework below it, so that the supervisor stays small.
@@ -12,24 +12,35 @@ import logging
 import os
 import select
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 import h11
 
 from launcher.errors import LauncherError
+from launcher.web.doors import SocketFile
 from launcher.web.messages import Refusal, Request, Response, error_response
 from launcher.web.routes import dispatch
-from launcher.web.unix import bind_private, identity, remove_own
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from launcher.web.doors import Door
     from launcher.web.port import ControlPort
 
 logger = logging.getLogger(__name__)
 
 ACCEPT_STEPS = 5
 """Turns of the loop from an accepted connection to the first step of its task, with some to spare."""
+
+
+ALWAYS = (
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+"""Headers of every answer: it is kept nowhere, is what it says it is, and is for no page of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,42 +66,36 @@ class Limits:
     close_seconds: float = 2.0
 
 
-class ControlServer:
-    """Serves the routes on a unix socket, from ``start`` to ``close``."""
+class Server:
+    """Serves the routes behind one door, from ``start`` to ``close``.
 
-    def __init__(self, port: ControlPort, path: str | os.PathLike[str], limits: Limits = Limits()) -> None:
-        """Prepare to serve.
+    Args:
+        port: the supervisor.
+        door: where clients come in.
+        limits: what one client may take.
+    """
 
-        Args:
-            port: the supervisor.
-            path: of the socket; a file that is there is taken for a leftover and replaced, since the lock of the run directory decides who
-                may serve.
-            limits: what one client may take.
-        """
+    def __init__(self, port: ControlPort, door: Door, limits: Limits = Limits()) -> None:
         self._port = port
-        self._path = Path(path)
+        self._door = door
         self._limits = limits
         self._server: asyncio.Server | None = None
-        self._own: tuple[int, int] | None = None
         self._clients: dict[asyncio.Task[None], _Client] = {}
 
     async def start(self) -> None:
-        """Bind and serve.
+        """Open the door and serve.
 
         Raises:
-            RunDirectoryError: the socket cannot be made.
+            LauncherError: the door cannot be opened.
         """
-        listener = bind_private(self._path)
-        self._own = identity(self._path)
-        self._server = await asyncio.start_unix_server(
-            self._accept, sock=listener, limit=self._limits.headers
-        )
+        listener = self._door.open()
+        self._server = await asyncio.start_server(self._accept, sock=listener, limit=self._limits.headers)
 
     async def close(self) -> None:
         """Take no more requests, let answers under way be finished for a moment, then end all connections."""
         if self._server is None:
             return
-        remove_own(self._path, self._own)
+        self._door.close()
         server, self._server = self._server, None
         server.close()
         for _ in range(ACCEPT_STEPS):
@@ -104,7 +109,7 @@ class ControlServer:
         await asyncio.gather(*self._clients, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        client = _Client(self._port, reader, writer, self._limits)
+        client = _Client(self._port, self._door, reader, writer, self._limits)
         task = asyncio.current_task()
         if task is None or self._server is None:
             writer.transport.abort()
@@ -123,17 +128,32 @@ class ControlServer:
             writer.transport.abort()
 
 
+class ControlServer(Server):
+    """The server of the control socket alone.
+
+    Args:
+        port: the supervisor.
+        path: of the socket file, see ``SocketFile``.
+        limits: what one client may take.
+    """
+
+    def __init__(self, port: ControlPort, path: str | os.PathLike[str], limits: Limits = Limits()) -> None:
+        super().__init__(port, SocketFile(path), limits)
+
+
 class _Client:
     """One connection."""
 
     def __init__(
         self,
         port: ControlPort,
+        door: Door,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         limits: Limits,
     ) -> None:
         self._port = port
+        self._door = door
         self._reader = reader
         self._writer = writer
         self._limits = limits
@@ -213,7 +233,13 @@ class _Client:
             elif isinstance(event, h11.EndOfMessage) and request is not None:
                 target = request.target.decode("ascii", "replace")
                 path, _, query = target.partition("?")
-                return Request(request.method.decode("ascii"), path, dict(parse_qsl(query)), bytes(body))
+                return Request(
+                    request.method.decode("ascii"),
+                    path,
+                    dict(parse_qsl(query)),
+                    bytes(body),
+                    headers=_headers(request.headers),
+                )
             else:
                 return None
 
@@ -229,7 +255,7 @@ class _Client:
 
     async def _answer(self, request: Request) -> Response | None:
         """Run the handler; ``None`` when the client left before, since then nobody is there to be told."""
-        handler = asyncio.ensure_future(dispatch(self._port, request))
+        handler = asyncio.ensure_future(dispatch(self._port, self._door.admit(request)))
         leaving = asyncio.ensure_future(self._departure())
         try:
             await asyncio.wait((handler, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -264,7 +290,7 @@ class _Client:
     async def _send(self, response: Response, *, head: bool) -> None:
         if self._connection.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return
-        headers = [("Content-Type", response.content_type), ("Cache-Control", "no-store"), *response.headers]
+        headers = [("Content-Type", response.content_type), *ALWAYS, *response.headers]
         if isinstance(response.body, bytes):
             headers.append(("Content-Length", str(len(response.body))))
         if self._last or self._connection.their_state is not h11.DONE:
@@ -295,3 +321,11 @@ class _Client:
                     self._writer.write_eof()
                 while await self._reader.read(65536):
                     pass
+
+
+def _headers(received: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for raw, value in received:
+        name, text = raw.decode("latin-1"), value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {text}" if name in headers else text
+    return headers
