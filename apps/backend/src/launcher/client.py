@@ -24,7 +24,8 @@ from launcher.errors import (
 )
 
 if TYPE_CHECKING:
-    from launcher.documents import ComponentDocument, LoginDocument, StatusDocument
+    from launcher.documents import ComponentDocument, StatusDocument
+    from launcher.web.documents import LoginDocument
 
 ANSWER_TIMEOUT = 5.0
 """Seconds that the launcher may take for what needs no waiting; its loop never blocks, so that this is a sign of great distress."""

@@ -129,13 +129,6 @@ class StatusDocument(TypedDict):
     dependencies: list[DependencyDocument]
 
 
-class LoginDocument(TypedDict):
-    """An address that logs one browser in, and for how many seconds."""
-
-    url: str
-    seconds: float
-
-
 def status_document(view: View) -> StatusDocument:
     """Return the whole picture."""
     spec = view.plan.spec
@@ -197,7 +190,7 @@ def component_document(view: View, name: str) -> ComponentDocument:
         "reason": redacted(state.reason),
         "waits_for": [{"name": wait.name, "what": redacted(wait.what)} for wait in view.waits_for(name)],
         "next_attempt_in": None if attempt is None else _seconds(attempt - view.now),
-        "last_exit": None if state.last_exit is None else _exit(state.last_exit),
+        "last_exit": None if state.last_exit is None else exit_document(state.last_exit),
         "log": log_path(view.plan.spec.log_dir, name),
         "beside": redacted(beside(state)),
         "successor": None if state.successor is None else _successor(view, state.successor),
@@ -210,7 +203,7 @@ def component_document(view: View, name: str) -> ComponentDocument:
             }
             for life in state.retiring
         ],
-        "failed_restart": None if state.failed_restart is None else _exit(state.failed_restart),
+        "failed_restart": None if state.failed_restart is None else exit_document(state.failed_restart),
         "replica": spec.replica,
         "replicas": len(replicas_of(spec.declared_name, view.plan.components)),
     }
@@ -316,7 +309,8 @@ def _successor(view: View, successor: Successor) -> SuccessorDocument:
     }
 
 
-def _exit(ended: Exit) -> ExitDocument:
+def exit_document(ended: Exit) -> ExitDocument:
+    """Return how an incarnation has ended."""
     return {
         "kind": str(ended.kind),
         "message": redacted(ended.message),

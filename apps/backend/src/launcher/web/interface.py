@@ -28,12 +28,12 @@ class Interface:
     """
 
     def __init__(
-        self, port: ControlPort, run_dir: Path, api: int | None = None, limits: Limits = Limits()
+        self, port: ControlPort, run_dir: Path, api: int | None = None, limits: Limits | None = None
     ) -> None:
         self.loopback = None if api is None else LoopbackPort(api, run_dir / TOKEN_FILE)
         socket_file = SocketFile(run_dir / SOCKET_FILE, self.loopback)
         doors = (socket_file,) if self.loopback is None else (self.loopback, socket_file)
-        self._servers = [Server(port, door, limits) for door in doors]
+        self._servers = [Server(port, door, limits or Limits()) for door in doors]
 
     async def start(self) -> None:
         """Open all doors.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from launcher.documents import LoginDocument
 from launcher.errors import CommandFailed
+from launcher.web.documents import LoginDocument
 from launcher.web.messages import Refusal, Request, Response, json_response
 from launcher.web.sessions import CODE_SECONDS
 

@@ -11,8 +11,9 @@ import contextlib
 import logging
 import os
 import select
+import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qsl
 
 import h11
@@ -23,12 +24,14 @@ from launcher.web.messages import Refusal, Request, Response, error_response
 from launcher.web.routes import dispatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncGenerator, Callable, Iterable
 
     from launcher.web.doors import Door
     from launcher.web.port import ControlPort
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 ACCEPT_STEPS = 5
 """Turns of the loop from an accepted connection to the first step of its task, with some to spare."""
@@ -160,6 +163,7 @@ class _Client:
         self._connection = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.headers)
         self._idle: asyncio.Timeout | None = None
         self._last = False
+        self._finish: Callable[[], None] = lambda: None
 
     async def serve(self, *, busy: bool) -> None:
         """Answer requests until either side has enough."""
@@ -176,6 +180,7 @@ class _Client:
     def finish_soon(self) -> None:
         """End after the answer under way, or now when there is none."""
         self._last = True
+        self._finish()
         if self._idle is not None:
             self._idle.reschedule(asyncio.get_running_loop().time())
 
@@ -204,10 +209,7 @@ class _Client:
             if request is None:
                 return
             head = request.method == "HEAD"
-            answer = await self._answer(request)
-            if answer is None:
-                return
-            response = answer
+            response = await self._answer(request)
         except TimeoutError:
             response = error_response(Refusal(408, "the request took too long to arrive"))
         except h11.RemoteProtocolError as error:
@@ -236,9 +238,10 @@ class _Client:
                 return Request(
                     request.method.decode("ascii"),
                     path,
-                    dict(parse_qsl(query)),
+                    dict(pairs := parse_qsl(query)),
                     bytes(body),
                     headers=_headers(request.headers),
+                    pairs=tuple(pairs),
                 )
             else:
                 return None
@@ -253,14 +256,13 @@ class _Client:
 
     # -- answers --
 
-    async def _answer(self, request: Request) -> Response | None:
-        """Run the handler; ``None`` when the client left before, since then nobody is there to be told."""
-        handler = asyncio.ensure_future(dispatch(self._port, self._door.admit(request)))
-        leaving = asyncio.ensure_future(self._departure())
+    async def _answer(self, request: Request) -> Response:
+        """Run the handler."""
         try:
-            await asyncio.wait((handler, leaving), return_when=asyncio.FIRST_COMPLETED)
-            return handler.result() if handler.done() else None
-        except LauncherError:
+            return await self._while_there(
+                asyncio.ensure_future(dispatch(self._port, self._door.admit(request)))
+            )
+        except (LauncherError, ConnectionResetError):
             raise
         except Exception as error:
             logger.exception("%s %s failed", request.method, request.path)
@@ -268,22 +270,20 @@ class _Client:
                 LauncherError(f"the launcher failed inside: {type(error).__name__}: {error}")
             )
             return Response(500, answer.body)
-        finally:
-            for task in (handler, leaving):
-                task.cancel()
-            await asyncio.gather(handler, leaving, return_exceptions=True)
 
     async def _departure(self) -> None:
-        """Return when the client has closed the connection; one that only sends no more still wants its answer."""
+        """Return when the client has closed the connection; on the control socket, one that only sends no more still wants its answer."""
         received = 0
         while data := await self._reader.read(self._limits.headers):
             self._connection.receive_data(data)  # the next request, sent early
             received += len(data)
             if received > self._limits.headers + self._limits.body:
                 return
-        descriptor = self._writer.get_extra_info("socket").fileno()
+        connection = self._writer.get_extra_info("socket")
+        if connection.family != socket.AF_UNIX:
+            return  # TCP does not tell the two apart; hardly any client closes one side only
         poll = select.poll()
-        poll.register(descriptor, 0)
+        poll.register(connection.fileno(), 0)
         if not any(flags & (select.POLLHUP | select.POLLERR) for _, flags in poll.poll(0)):
             await asyncio.get_running_loop().create_future()
 
@@ -303,9 +303,39 @@ class _Client:
             await self._write(data + (self._connection.send(h11.EndOfMessage()) or b""))
             return
         await self._write(data)
-        async for piece in response.body:
-            await self._write(self._connection.send(h11.Data(data=piece)) or b"")
+        if not head:
+            await self._stream(response.body, response.finish)
         await self._write(self._connection.send(h11.EndOfMessage()) or b"")
+
+    async def _stream(self, body: AsyncGenerator[bytes, None], finish: Callable[[], None]) -> None:
+        """Send a body piece by piece, for as long as the client is there."""
+
+        async def send() -> None:
+            async with contextlib.aclosing(body) as pieces:
+                async for piece in pieces:
+                    await self._write(self._connection.send(h11.Data(data=piece)) or b"")
+
+        self._finish = finish
+        if self._last:
+            finish()
+        await self._while_there(asyncio.ensure_future(send()))
+
+    async def _while_there(self, work: asyncio.Future[T]) -> T:
+        """Return what the work results in, unless the client leaves before.
+
+        Raises:
+            ConnectionResetError: it did; nobody is there to be told.
+        """
+        leaving = asyncio.ensure_future(self._departure())
+        try:
+            await asyncio.wait((work, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise ConnectionResetError("the client has left")
+            return work.result()
+        finally:
+            for task in (work, leaving):
+                task.cancel()
+            await asyncio.gather(work, leaving, return_exceptions=True)
 
     async def _write(self, data: bytes) -> None:
         """Send; a client that does not take it is left."""
