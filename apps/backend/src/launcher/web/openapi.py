@@ -58,16 +58,14 @@ def openapi_document(routes: Sequence[Route]) -> Json:
     paths: dict[str, Json] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
+    error = _json(schema(ErrorDocument, schemas))
     return {
         "openapi": "3.1.0",
         "info": {"title": "launcher", "version": __version__, "description": ABOUT},
         "paths": paths,
         "components": {
             "schemas": dict(sorted(schemas.items())),
-            "responses": {
-                code: {"description": text, "content": _json(schema(ErrorDocument, schemas))}
-                for code, text in REFUSALS.items()
-            },
+            "responses": {code: {"description": text, "content": error} for code, text in REFUSALS.items()},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{"token": []}],
