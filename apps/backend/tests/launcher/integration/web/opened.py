@@ -8,7 +8,7 @@ import json
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -123,10 +123,16 @@ class Opened:
         connection.connect(str(self.path))
         return connection
 
-    def ask(self, line: str, tcp: bool = True, **headers: str) -> Answer:
+    def ask(
+        self, line: str, given: Mapping[str, str] | None = None, *, tcp: bool = True, **headers: str
+    ) -> Answer:
         """Send one request over TCP, with Host and token unless they are given, or left out as ``"-"``."""
         usual = {"host": self.host if tcp else "x", "authorization": f"Bearer {self.token}"}
-        sent = {name.replace("_", "-"): value for name, value in {**usual, **headers}.items() if value != "-"}
+        sent = {
+            name.replace("_", "-"): value
+            for name, value in {**usual, **(given or {}), **headers}.items()
+            if value != "-"
+        }
         # HTTP/1.0 may come without Host; the later protocol is refused without it before anybody looks.
         version = "1.1" if "host" in sent else "1.0"
         lines = [f"{line} HTTP/{version}", *(f"{name}: {value}" for name, value in sent.items())]

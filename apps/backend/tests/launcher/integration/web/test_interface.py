@@ -55,7 +55,7 @@ def test_every_route_wants_the_token(both: Opened, line: str) -> None:
         {"authorization": "-", "cookie": f"launcher-{both.port}=x"},
         {"authorization": "-", "cookie": f"launcher-{both.port}={both.token}"},
     ):
-        answer = both.ask(line, **headers)
+        answer = both.ask(line, headers)
         only_socket = line.endswith("/login-codes")
         assert answer.status == (403 if only_socket else 401), headers
         assert ("www-authenticate" in answer.headers) is not only_socket
@@ -92,7 +92,7 @@ def test_no_route_is_for_pages_of_others(both: Opened, line: str) -> None:
 def test_who_is_let_in(both: Opened) -> None:
     """With the token everything is as on the control socket, which needs none and takes any name."""
     for headers in ({}, {"host": f"localhost:{both.port}"}, {"origin": f"http://{both.host}"}):
-        assert both.ask("GET /status", **headers).document["name"] == "newsdesk"
+        assert both.ask("GET /status", headers).document["name"] == "newsdesk"
     assert both.ask("POST /components/api/stop").status == 200
     assert both.ask("POST /components/api/stop", tcp=False, authorization="-").status == 200
     assert both.ask("GET /nowhere").status == 404
@@ -186,7 +186,7 @@ def test_a_browser_logs_in(both: Opened) -> None:
         ({"line": "POST /components/api/stop", "origin": "http://127.0.0.1:8000"}, 403),
     ]:
         asked = {"authorization": "-", "cookie": f"theme=dark; {cookie}", **sent}
-        assert both.ask(asked.pop("line"), **asked).status == status, sent
+        assert both.ask(asked.pop("line"), asked).status == status, sent
     assert [call[0] for call in both.control.calls] == ["stop"]
     again = both.ask(line, authorization="-")
     assert again.status == 403
