@@ -120,10 +120,10 @@ async def stream_events(port: ControlPort, request: Request) -> Response:
     journal = port.journal
     known = {*port.view().plan.components, *(entry.transition.component for entry in journal.entries)}
     wanted = chosen(request, known)
-    since = request.query.get("since", "")
-    if since not in {"", NOW} and not _ID.fullmatch(since):
+    since = request.query.get("since")
+    if since not in {None, NOW} and not _ID.fullmatch(since or ""):
         raise Refusal(400, f'"{since}" is no point to go on from', hint="give the id of an event, or now")
-    asked = request.headers.get("last-event-id", "") or since
+    asked = request.headers.get("last-event-id", "") or since or ""
 
     async def source() -> Source:
         return JournalSource(journal, asked, wanted)

@@ -242,7 +242,7 @@ class _Client:
                 return Request(
                     request.method.decode("ascii"),
                     path,
-                    dict(pairs := parse_qsl(query)),
+                    dict(pairs := parse_qsl(query, keep_blank_values=True)),
                     bytes(body),
                     headers=_headers(request.headers),
                     pairs=tuple(pairs),
