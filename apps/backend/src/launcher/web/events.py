@@ -49,6 +49,7 @@ class JournalSource:
         self._asked = asked
         self._reason = ""
         self._seq = self._begin()
+        self._end: int | None = None
         self._news = asyncio.Event()
         journal.subscribe(self._wake)
 
@@ -78,7 +79,7 @@ class JournalSource:
         pieces = [self._gap()]
         self._news.clear()
         # What is not wanted is passed over here, so that nothing to send means that there is nothing.
-        while not any(pieces) and (entries := self._journal.after(self._seq, BATCH)):
+        while not any(pieces) and (entries := self._next()):
             pieces += [self._encoded(entry) for entry in entries if self._wants(entry)]
             self._seq = entries[-1].seq
         return b"".join(pieces)
@@ -86,6 +87,10 @@ class JournalSource:
     async def news(self) -> None:
         """Wait for the next entry."""
         await self._news.wait()
+
+    async def end(self) -> None:
+        """Read to the latest entry and no further."""
+        self._end = self._journal.last
 
     def close(self) -> None:
         """Wait for nothing more."""
@@ -106,6 +111,10 @@ class JournalSource:
         }
         self._seq, self._reason = max(self._seq, self._journal.gone), ""
         return encoded("gap", document, self.position)
+
+    def _next(self) -> tuple[Entry, ...]:
+        left = BATCH if self._end is None else min(BATCH, self._end - self._seq)
+        return self._journal.after(self._seq, max(0, left))
 
     def _wants(self, entry: Entry) -> bool:
         return not self._wanted or any(stands_for(text, entry.transition.component) for text in self._wanted)

@@ -86,6 +86,10 @@ class LogSource:
         while not self._reader.changed():  # noqa: ASYNC110 (a file tells nobody that it has grown)
             await asyncio.sleep(POLL)
 
+    async def end(self) -> None:
+        """Read to where the files end now."""
+        await asyncio.to_thread(self._reader.end)
+
     def close(self) -> None:
         """Nothing is held open between two readings."""
 

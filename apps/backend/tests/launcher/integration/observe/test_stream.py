@@ -186,6 +186,18 @@ def test_a_log_that_was_emptied_is_told(tmp_path: Path, writer: Writer) -> None:
     assert [json.loads(found.text)["message"] for found in portion.lines] == ["3"]
 
 
+def test_an_end_is_where_the_logs_end_now(tmp_path: Path) -> None:
+    """What is written later is not read, not even after a rotation or in a log that is new; so a reader comes to an end beside any writer."""
+    writer = Writer(tmp_path, max_bytes=400)
+    writer.write(times=10)
+    reader = reader_at(tmp_path)
+    reader.end()
+    writer.write(times=20)
+    writer.write("late")
+    assert messages(reader) == [str(n) for n in range(10)]
+    assert messages(reader) == []
+
+
 @pytest.mark.parametrize("text", ["", "api:0:0", "@api", "@api:xyz:0", "@api:00000000:-1", "@a:00000000:1,b"])
 def test_what_is_no_position(text: str) -> None:
     """It is refused."""

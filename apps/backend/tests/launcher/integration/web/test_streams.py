@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import tracemalloc
 from collections.abc import Iterator
 
@@ -352,6 +353,26 @@ def test_queries_of_logs_that_are_refused(both: Opened, query: str) -> None:
     answer = both.ask(f"GET /logs?follow=0&{query}")
     assert answer.status == (404 if "component" in query else 400)
     assert answer.document["error"]["hint"]
+
+
+def test_what_there_is_has_an_end(both: Opened) -> None:
+    """Without following, a stream ends although a component goes on to write as fast as it can."""
+    written(both, 2000)
+    over = threading.Event()
+    store = LogStore(both.log_dir)
+
+    def write() -> None:
+        while not over.is_set():
+            store.write(LogLine(9999.0, "api", Stream.STDOUT, "line 1"))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert len(both.followed("/logs?n=2000&follow=0").rest()) >= 2000
+    finally:
+        over.set()
+        writer.join(60)
+        store.close()
 
 
 def test_a_log_that_was_removed_is_a_gap(both: Opened) -> None:
