@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import secrets
+import os
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Journal:
     """
 
     def __init__(self, clock: Callable[[], float] = time.time, run: str = "") -> None:
-        self.run = run or secrets.token_hex(4)
+        self.run = run or os.urandom(4).hex()
         self.last = 0
         self._clock = clock
         self._entries: deque[Entry] = deque(maxlen=KEPT)

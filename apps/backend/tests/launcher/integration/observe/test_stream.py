@@ -227,7 +227,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(STEPS, st.integers(0, 10))
 def test_every_line_arrives_once(
     steps: list[tuple[str, int] | tuple[str, str, int, float]], count: int

@@ -153,6 +153,11 @@ def test_http_1_0_and_half_closed_clients(server: Running) -> None:
         (b"POST /components/api/scale?replicas=2&timeout=soon", 400, "no time"),
         (b"GET /components/api/scale?replicas=2", 405, "does not take GET"),
         (b"GET /wait?component=api&for=happy", 400, 'cannot wait for "happy"'),
+        (b"GET /status?x=1", 400, '/status takes no parameter "x"'),
+        (b"POST /components/api/start?timeuot=5", 400, 'takes no parameter "timeuot"'),
+        (b"POST /components/api/start?timeout=", 400, "no time"),
+        (b"POST /components/api/start?timeout=1&timeout=2", 400, '"timeout" is given 2 times'),
+        (b"GET /readyz?component=apy", 404, 'no component called "apy"'),
         (b"GET /wait?for=ready", 404, 'no component called ""'),
     ],
 )
