@@ -15,11 +15,13 @@ from launcher.config.fields import (
     Field,
     section,
 )
+from launcher.config.table_api import API
 
 LAUNCHER_MODE = Field("mode", MODE, "Which components share a process.", default="auto", example='"multi"')
 
 LAUNCHER = section(
     "The backend as a whole.",
+    API,
     Field(
         "name", TEXT, "Name of the project.", default_doc="name of the project directory", example='"backend"'
     ),

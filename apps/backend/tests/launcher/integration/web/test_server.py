@@ -10,7 +10,7 @@ import socket
 import stat
 import tempfile
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -153,6 +153,11 @@ def test_http_1_0_and_half_closed_clients(server: Running) -> None:
         (b"POST /components/api/scale?replicas=2&timeout=soon", 400, "no time"),
         (b"GET /components/api/scale?replicas=2", 405, "does not take GET"),
         (b"GET /wait?component=api&for=happy", 400, 'cannot wait for "happy"'),
+        (b"GET /status?x=1", 400, '/status takes no parameter "x"'),
+        (b"POST /components/api/start?timeuot=5", 400, 'takes no parameter "timeuot"'),
+        (b"POST /components/api/start?timeout=", 400, "no time"),
+        (b"POST /components/api/start?timeout=1&timeout=2", 400, '"timeout" is given 2 times'),
+        (b"GET /readyz?component=apy", 404, 'no component called "apy"'),
         (b"GET /wait?for=ready", 404, 'no component called ""'),
     ],
 )
@@ -293,7 +298,7 @@ def test_an_answer_in_pieces(server: Running, monkeypatch: pytest.MonkeyPatch) -
     gate = threading.Event()
 
     async def dispatch(_port: object, _request: object) -> Response:
-        async def pieces() -> AsyncIterator[bytes]:
+        async def pieces() -> AsyncGenerator[bytes, None]:
             yield b"one"
             await asyncio.to_thread(gate.wait, 30)
             yield b"two"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from launcher.core.names import selected
+from launcher.core.names import selected, stands_for
 from launcher.core.plan import build, scaled
 from launcher.core.replicas import declared_name, refusal, replicas_of
 from launcher.errors import CommandFailed, LauncherError, UnknownComponent, UsageError
@@ -89,6 +89,7 @@ def test_a_replica_knows_its_owner_by_name(name: str, owner: str) -> None:
 def test_a_name_stands_for_all_replicas(wanted: str, names: list[str]) -> None:
     """One of them is meant by its number, the first one by NAME.1."""
     assert selected([wanted], KNOWN) == names
+    assert {name for name in KNOWN if stands_for(wanted, name)} == set(names)
 
 
 def test_no_replica_is_made_up() -> None:
