@@ -21,7 +21,6 @@ LAUNCHER_MODE = Field("mode", MODE, "Which components share a process.", default
 
 LAUNCHER = section(
     "The backend as a whole.",
-    API,
     Field(
         "name", TEXT, "Name of the project.", default_doc="name of the project directory", example='"backend"'
     ),
@@ -94,4 +93,5 @@ LAUNCHER = section(
         constraint="must exist when given; `[]` for none",
         example='[".env", ".env.local"]',
     ),
+    API,
 )
