@@ -24,7 +24,7 @@ LOOK = 0.02
 """Seconds between two looks at the status. What changes in between is not missed: an incarnation stays, and a phase tells its age."""
 
 WATCH = 1.0
-"""Seconds for which the others are watched at least."""
+"""Seconds for which the others are watched at least, or twice as long as the comeback took: where that is slow, so are they."""
 
 PATIENCE = 60.0
 """Seconds after which nobody waits any longer for all to be ready again."""
@@ -99,7 +99,7 @@ def _blow(
         noticed |= {name for name in before if name not in names and changed(before[name], now[name], passed)}
         if again is None and recovered(names, before, now):
             again = time.monotonic() - began
-        if passed >= WATCH and (again is not None or _in_vain(before, now)):
+        if passed >= max(WATCH, 2 * (again or 0.0)) and (again is not None or _in_vain(before, now)):
             break
         time.sleep(LOOK)
     return Blow(names, tuple(name for name in before if name in noticed), launcher_ended=False, seconds=again)

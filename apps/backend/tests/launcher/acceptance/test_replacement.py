@@ -155,11 +155,12 @@ def test_status_shows_what_happens_beside_the_old_one(backend: Project) -> None:
     backend.write(web="import time\n\nwhile True:\n    time.sleep(0.05)\n")
     assert backend.run("restart", "api", "--timeout", "0.2").returncode != 0
 
+    eventually("the new one has a process", lambda: backend.component("api")["successor"]["pid"])
     document = backend.component("api")
     assert (document["phase"], document["incarnation"]) == ("ready", 1)
     assert document["successor"]["incarnation"] == 2
     assert document["successor"]["phase"] == "starting"
-    assert document["successor"]["pid"] not in (None, document["pid"])
+    assert document["successor"]["pid"] != document["pid"]
     assert "restarting: incarnation 2 is starting" in backend.run("status").stdout
 
     assert backend.run("stop", "api", "--timeout", str(PATIENCE)).returncode == 0

@@ -35,6 +35,9 @@ WITHOUT_ANSWER = {"ConnectionRefusedError", "ConnectionResetError", "RemoteDisco
 CUT_SHORT = "IncompleteRead"
 """An answer whose head arrived and whose body did not: only a kill may do that."""
 
+PATIENT = ("--set", "launcher.hold=1h")
+"""Clients wait until somebody serves, so that a 503 is never the launcher's."""
+
 LEDGER = (
     "CREATE TABLE ledger (article_id text, agent text, error text)",
     """
@@ -126,7 +129,7 @@ def test_no_article_is_lost(own: Settings, tmp_path: Path) -> None:
     try:
         with posting(port, ARTICLES) as posts:
             for mode, stop, more in schedule():
-                launcher = project.up("--quiet", *flags(mode, port))
+                launcher = project.up("--quiet", *PATIENT, *flags(mode, port))
                 eventually(
                     "the launcher answers", lambda: project.status().get("launcher"), launcher=launcher
                 )
@@ -137,7 +140,7 @@ def test_no_article_is_lost(own: Settings, tmp_path: Path) -> None:
                 stopped(project, launcher, stop)
                 assert stop in VIOLENT or posts.attempts[CUT_SHORT] == cut_short, stop.__name__
                 unfinished.append(asyncio.run(streams(own)).waiting)
-            launcher = project.up_and_ready("--quiet", *flags("multi", port))
+            launcher = project.up_and_ready("--quiet", *PATIENT, *flags("multi", port))
             posts.allow(ARTICLES)
             posts.wait_for(ARTICLES, launcher)
         newsdesk = Newsdesk(port, own)

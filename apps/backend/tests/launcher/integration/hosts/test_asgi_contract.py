@@ -15,7 +15,7 @@ import pytest
 
 from launcher.model.spec import TaskDeath
 from launcher.model.state import ExitKind
-from tests.launcher.integration.hosts.driver import DEADLINE, Driver, Project, Seen, asgi, listening
+from tests.launcher.integration.hosts.driver import DEADLINE, Driver, Project, Seen, asgi, eventually, listening
 
 Drive = Callable[..., Seen]
 
@@ -393,8 +393,12 @@ def test_two_applications_share_nothing(project: Project, drive: Drive) -> None:
         assert json.loads(get(port_of(sockets, "admin"))[1]) == {"other": "world"}
         driver.down("api")
         assert get(port_of(sockets, "admin"))[0] == 200
-        asked = [line.component for line in driver.seen.lines if line.message == "asked"]
-        assert asked == ["api", "admin", "admin"]
+
+        def asked() -> list[str]:
+            return [line.component for line in driver.seen.lines if line.message == "asked"]
+
+        eventually(lambda: len(asked()) == 3, "the line of the last request")
+        assert asked() == ["api", "admin", "admin"]
 
     with listening("api", "admin") as sockets:
         drive(project.spec(), [asgi("api", "web:app"), asgi("admin", "other:app")], scenario, sockets)
