@@ -15,7 +15,15 @@ import pytest
 
 from launcher.model.spec import TaskDeath
 from launcher.model.state import ExitKind
-from tests.launcher.integration.hosts.driver import DEADLINE, Driver, Project, Seen, asgi, eventually, listening
+from tests.launcher.integration.hosts.driver import (
+    DEADLINE,
+    Driver,
+    Project,
+    Seen,
+    asgi,
+    eventually,
+    listening,
+)
 
 Drive = Callable[..., Seen]
 
