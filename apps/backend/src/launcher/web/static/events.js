@@ -1,0 +1,68 @@
+/** The time line: what happened to whom, newest first. */
+
+import { attribute, glyph, h, put } from "./dom.js";
+import { clock, fullTime } from "./format.js";
+
+/** Events kept in the page. */
+const KEPT = 500;
+
+/** The time line of one component or of all; it keeps its nodes, and hides those of others. */
+export class Events {
+  element = h("div", { class: "events", role: "log", "aria-label": "Events", "aria-live": "off", tabindex: 0 });
+  #none = h("p", { class: "nothing" }, "No events yet.");
+  #items = [];
+  #name = "";
+
+  constructor() {
+    this.element.append(this.#none);
+  }
+
+  /** Adds a transition. */
+  add(event) {
+    const reason = [event.exit?.message, event.reason].find(Boolean) ?? "";
+    const node = h(
+      "div",
+      { class: "event" },
+      h("time", { title: fullTime(event.time) }, clock(event.time)),
+      h("span", { class: "from" }, event.component),
+      h("span", { class: "change" }, glyph(event.after), h("span", { class: "phase", "data-phase": event.after }, event.after)),
+      h("span", { class: "life" }, event.incarnation ? `#${event.incarnation}` : ""),
+      h("span", { class: "message" }, reason),
+    );
+    this.#put(node, event.component);
+  }
+
+  /** Adds a line that is about no component. */
+  say(text) {
+    const now = Date.now() / 1000;
+    this.#put(h("div", { class: "event remark" }, h("time", { title: fullTime(now) }, clock(now)), h("span", { class: "message" }, text)), "");
+  }
+
+  /** Shows the events of a component, or of all for an empty name. */
+  show(name) {
+    if (name === this.#name) return;
+    this.#name = name;
+    for (const item of this.#items) item.node.hidden = !this.#wanted(item);
+    this.#count();
+  }
+
+  #wanted(item) {
+    return this.#name === "" || item.name === "" || item.name === this.#name;
+  }
+
+  #put(node, name) {
+    const item = { node, name };
+    node.hidden = !this.#wanted(item);
+    this.element.prepend(node);
+    this.#items.push(item);
+    if (this.#items.length > KEPT) this.#items.shift().node.remove();
+    this.#count();
+  }
+
+  #count() {
+    const seen = this.#items.some((item) => !item.node.hidden);
+    this.#none.hidden = seen;
+    put(this.#none, this.#name ? `No events of ${this.#name} yet.` : "No events yet.");
+    attribute(this.element, "data-named", this.#name === "");
+  }
+}

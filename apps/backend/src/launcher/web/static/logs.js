@@ -1,0 +1,178 @@
+/** The log view: the last lines, and those that follow, of one component or of all. */
+
+import { Refused, stream } from "./api.js";
+import { pause } from "./connection.js";
+import { attribute, h, put } from "./dom.js";
+import { clock, counted, fullTime } from "./format.js";
+
+/** Lines asked for at first, kept in the page, and held back while the view is paused. */
+const FIRST = 300;
+const KEPT = 2000;
+const HELD = 5000;
+
+const LEVELS = ["", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
+
+/** Milliseconds without a key before a search begins. */
+const TYPING = 200;
+
+const ESCAPES = /\u001b\[[0-9;?]*[A-Za-z]/g;
+
+/** The view; it streams while it is told that it can, and is shown. */
+export class Logs {
+  element;
+  #lines = h("div", { class: "lines", role: "log", tabindex: 0, "aria-label": "Log lines", "aria-live": "off" });
+  #search = h("input", { type: "search", placeholder: "Search (regular expression)", "aria-label": "Search the log", spellcheck: "false" });
+  #level = h("select", { "aria-label": "Lowest level" });
+  #follow = h("button", { type: "button", class: "follow", "aria-pressed": "true", "aria-keyshortcuts": "f" });
+  #problem = h("p", { class: "problem", role: "alert", hidden: true });
+  #component = null;
+  #possible = false;
+  #streaming = null;
+  #waiting = [];
+  #held = [];
+  #dropped = 0;
+  #frame = 0;
+  #paused = false;
+
+  constructor() {
+    this.#level.append(...LEVELS.map((level) => h("option", { value: level }, level ? level.toLowerCase() : "all levels")));
+    this.element = h("div", { class: "logs" }, h("div", { class: "tools" }, this.#search, this.#level, this.#follow), this.#problem, this.#lines);
+    let typing = 0;
+    this.#search.addEventListener("input", () => {
+      clearTimeout(typing);
+      typing = setTimeout(() => this.#restart(), TYPING);
+    });
+    this.#level.addEventListener("change", () => this.#restart());
+    this.#follow.addEventListener("click", () => this.toggle());
+    this.#lines.addEventListener("scroll", () => this.#scrolled());
+    this.#tell();
+  }
+
+  /** Shows the lines of a component, or of all for an empty name, if there is a connection and the view is seen. */
+  show(component, possible) {
+    if (component === this.#component && possible === this.#possible) return;
+    const other = component !== this.#component;
+    this.#component = component;
+    this.#possible = possible;
+    if (other || possible) this.#restart();
+    else this.#streaming?.abort();
+  }
+
+  /** Pauses, or goes on with what came meanwhile. */
+  toggle() {
+    this.#pause(!this.#paused);
+  }
+
+  #pause(paused) {
+    if (paused === this.#paused) return;
+    this.#paused = paused;
+    if (!paused) {
+      this.#waiting.unshift(...this.#held.splice(0));
+      this.#dropped = 0;
+      this.#flush();
+      this.#lines.scrollTop = this.#lines.scrollHeight;
+    }
+    this.#tell();
+  }
+
+  #scrolled() {
+    const { scrollTop, scrollHeight, clientHeight } = this.#lines;
+    const atEnd = scrollHeight - scrollTop - clientHeight < 24;
+    if (!atEnd && scrollTop < this.#before) this.#pause(true);
+    else if (atEnd && scrollTop > this.#before) this.#pause(false);
+    this.#before = scrollTop;
+  }
+
+  #before = 0;
+
+  #tell() {
+    const count = this.#held.length + this.#dropped;
+    attribute(this.#follow, "aria-pressed", String(!this.#paused));
+    put(this.#follow, this.#paused ? (count ? `Paused, ${count} new` : "Paused") : "Following");
+    attribute(this.#follow, "title", this.#paused ? "Go on following (f)" : "Pause (f)");
+  }
+
+  #restart() {
+    this.#streaming?.abort();
+    this.#streaming = null;
+    if (!this.#possible) return;
+    this.#streaming = new AbortController();
+    this.#run(this.#streaming.signal);
+  }
+
+  async #run(signal) {
+    const query = new URLSearchParams({ n: FIRST, follow: 1 });
+    const chosen = { component: this.#component, level: this.#level.value, grep: this.#search.value };
+    for (const [name, value] of Object.entries(chosen)) if (value) query.set(name, value);
+    let first = true;
+    while (!signal.aborted) {
+      try {
+        if (first) this.#clear();
+        first = true;
+        for await (const message of stream(`/logs?${query}`, { signal })) this.#take(message);
+      } catch (error) {
+        if (signal.aborted) return;
+        if (error instanceof Refused) {
+          this.#complain(`${error.message}${error.hint ? ` (${error.hint})` : ""}`);
+          return;
+        }
+      }
+      await pause(1000);
+    }
+  }
+
+  #complain(text) {
+    put(this.#problem, text);
+    this.#problem.hidden = text === "";
+  }
+
+  #clear() {
+    this.#complain("");
+    this.#waiting = [];
+    this.#held = [];
+    this.#dropped = 0;
+    this.#paused = false;
+    this.#lines.replaceChildren();
+    this.#before = 0;
+    this.#tell();
+  }
+
+  #take(message) {
+    if (message.event !== "log") return;
+    const line = JSON.parse(message.data);
+    if (!this.#paused) {
+      this.#waiting.push(line);
+      this.#frame ||= requestAnimationFrame(() => this.#flush());
+      return;
+    }
+    this.#held.push(line);
+    if (this.#held.length > HELD) {
+      this.#held.shift();
+      this.#dropped += 1;
+    }
+    this.#tell();
+  }
+
+  /** Adds what has come since the last frame: one layout, however many lines. */
+  #flush() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    const lines = this.#waiting.splice(0).slice(-KEPT);
+    this.#lines.append(...lines.map((line) => lineOf(line, this.#component === "")));
+    for (let over = this.#lines.childElementCount - KEPT; over > 0; over -= 1) this.#lines.firstElementChild.remove();
+    this.#lines.scrollTop = this.#lines.scrollHeight;
+    attribute(this.#lines, "aria-label", counted(this.#lines.childElementCount, "log line"));
+  }
+}
+
+function lineOf(line, named) {
+  const level = line.level || (line.stream === "stderr" ? "stderr" : "");
+  return h(
+    "div",
+    { class: "line", "data-level": level.toLowerCase() || null, "data-stream": line.stream },
+    h("time", { title: fullTime(line.time) }, clock(line.time)),
+    named ? h("span", { class: "from" }, line.component || "launcher") : null,
+    h("span", { class: "level" }, level.toLowerCase()),
+    h("span", { class: "message" }, line.message.replace(ESCAPES, "")),
+  );
+}

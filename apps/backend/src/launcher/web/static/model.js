@@ -1,0 +1,73 @@
+/** What is drawn, from the status document: blocks of rows, one block for each process that is shared. */
+
+import { duration, milliseconds } from "./format.js";
+import { depths, graphOf } from "./graph.js";
+
+/** Phases in the order in which somebody would want to hear of them. */
+export const PHASES = ["failed", "backoff", "unready", "down", "starting", "stopping", "waiting", "unknown", "ready", "up", "completed", "stopped"];
+
+/** Phases that need somebody to look. */
+export const TROUBLE = new Set(["failed", "backoff", "unready", "down"]);
+
+const SHARED = "main";
+
+/** Returns { rows, blocks, graph }: rows by name, blocks as { key, title, rows }. */
+export function picture(status) {
+  const graph = graphOf(status.components, status.dependencies);
+  const depth = depths(graph);
+  const nearest = (one, other) => depth.get(one.name) - depth.get(other.name);
+  const dependencies = status.dependencies.map(dependencyRow);
+  const components = status.components.map(componentRow).sort(nearest);
+  const blocks = [{ key: "outside", title: "external dependencies", rows: dependencies }];
+  blocks.push({ key: "alone", title: "a process each", rows: components.filter((row) => !row.host) });
+  for (const host of new Set(components.map((row) => row.host).filter(Boolean))) {
+    const rows = components.filter((row) => row.host === host);
+    blocks.push({ key: `host ${host}`, title: hostTitle(host, rows, status), rows, host });
+  }
+  const rows = new Map([...dependencies, ...components].map((row) => [row.name, row]));
+  return { rows, blocks: blocks.filter((block) => block.rows.length > 0), graph };
+}
+
+function hostTitle(host, rows, status) {
+  const pid = rows.find((row) => row.document.pid)?.document.pid ?? status.launcher.pid;
+  return host === SHARED ? `the launcher's process, PID ${pid}` : `process ${host}, PID ${pid}`;
+}
+
+function componentRow(document) {
+  const own = document.placement === "process" || document.placement === document.name;
+  const row = { name: document.name, kind: document.kind, phase: document.phase, document, host: own ? "" : document.placement };
+  return { ...row, note: noteOf(document), external: false };
+}
+
+function dependencyRow(document) {
+  const phase = document.up === null ? "unknown" : document.up ? "up" : "down";
+  const note = phase === "down" ? document.reason : "";
+  return { name: document.name, kind: "external", phase, document, host: "", note, external: true };
+}
+
+/** Returns in one line what is to be known of a component beyond its phase; empty when all is as it should be. */
+function noteOf(document) {
+  const parts = [];
+  if (document.phase === "backoff" && document.next_attempt_in !== null) {
+    parts.push(`next attempt in ${duration(Math.ceil(document.next_attempt_in))}`);
+  }
+  if (document.waits_for.length > 0) {
+    parts.push(`waits for ${document.waits_for.map((wait) => `${wait.name} (${wait.what})`).join(", ")}`);
+  }
+  const ended = TROUBLE.has(document.phase) && document.last_exit?.message;
+  if (ended || document.reason) parts.push(ended || document.reason);
+  if (document.beside) parts.push(document.beside);
+  if (document.held) parts.push("its clients are answered with 503");
+  return parts.join(" · ");
+}
+
+/** Returns the address or the latency: what there is to say of a row where others have figures. */
+export function latencyOf(row) {
+  return row.document.latency === null ? "" : milliseconds(row.document.latency);
+}
+
+/** Returns whether a row is wanted by a filter: every word of it stands in its name, kind, phase or note. */
+export function matches(row, words) {
+  const text = `${row.name} ${row.kind} ${row.phase} ${row.note}`.toLowerCase();
+  return words.every((word) => text.includes(word));
+}
