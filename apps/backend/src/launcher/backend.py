@@ -30,7 +30,7 @@ from launcher.supervisor.control import Control
 from launcher.supervisor.hold import Holder
 from launcher.supervisor.journal import Entry, Journal
 from launcher.supervisor.supervisor import Supervisor
-from launcher.web.server import ControlServer
+from launcher.web.interface import Interface
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -139,7 +139,8 @@ class Backend:
             asyncio.run(self._close_hosts())
 
     async def _supervise(self) -> None:
-        control = ControlServer(Control(self.supervisor), Path(self.plan.spec.run_dir) / "control.sock")
+        spec = self.plan.spec
+        control = Interface(Control(self.supervisor), Path(spec.run_dir), spec.api or None)
         if self.controlled:
             await control.start()
         ticker = asyncio.get_running_loop().create_task(self._tick())

@@ -25,6 +25,7 @@ from launcher.errors import (
 
 if TYPE_CHECKING:
     from launcher.documents import ComponentDocument, StatusDocument
+    from launcher.web.documents import LoginDocument
 
 ANSWER_TIMEOUT = 5.0
 """Seconds that the launcher may take for what needs no waiting; its loop never blocks, so that this is a sign of great distress."""
@@ -112,6 +113,10 @@ class Client:
     def shutdown(self) -> StatusDocument:
         """Begin to stop the whole backend; returns at once."""
         return cast("StatusDocument", self.request("POST", "/shutdown"))
+
+    def login(self) -> LoginDocument:
+        """Return an address that logs a browser in, once; raises ``CommandFailed`` when the launcher has no port for it."""
+        return cast("LoginDocument", self.request("POST", "/login-codes"))
 
     def request(
         self,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from launcher.config.secrets import redacted
 from launcher.core.replicas import replicas_of
 from launcher.errors import ConfigError, LauncherError
-from launcher.model.spec import Kind
+from launcher.model.spec import API_ADDRESS, Kind
 from launcher.model.state import Desired, Phase
 from launcher.observe.places import address, log_path
 
@@ -105,7 +105,7 @@ class DependencyDocument(TypedDict):
 
 
 class LauncherDocument(TypedDict):
-    """The launcher itself."""
+    """The launcher itself; ``api`` is the URL of its control interface over TCP."""
 
     pid: int
     version: str
@@ -116,6 +116,7 @@ class LauncherDocument(TypedDict):
     uptime: float
     state: str
     log_dir: str
+    api: str | None
 
 
 class StatusDocument(TypedDict):
@@ -144,6 +145,7 @@ def status_document(view: View) -> StatusDocument:
             "uptime": _seconds(view.wall - view.started_at),
             "state": overall_state(view),
             "log_dir": spec.log_dir,
+            "api": f"http://{API_ADDRESS}:{spec.api}" if spec.api else None,
         },
         "components": [component_document(view, name) for name in view.plan.components],
         "dependencies": [_dependency(view, state) for state in view.fleet.dependencies.values()],
@@ -188,7 +190,7 @@ def component_document(view: View, name: str) -> ComponentDocument:
         "reason": redacted(state.reason),
         "waits_for": [{"name": wait.name, "what": redacted(wait.what)} for wait in view.waits_for(name)],
         "next_attempt_in": None if attempt is None else _seconds(attempt - view.now),
-        "last_exit": None if state.last_exit is None else _exit(state.last_exit),
+        "last_exit": None if state.last_exit is None else exit_document(state.last_exit),
         "log": log_path(view.plan.spec.log_dir, name),
         "beside": redacted(beside(state)),
         "successor": None if state.successor is None else _successor(view, state.successor),
@@ -201,7 +203,7 @@ def component_document(view: View, name: str) -> ComponentDocument:
             }
             for life in state.retiring
         ],
-        "failed_restart": None if state.failed_restart is None else _exit(state.failed_restart),
+        "failed_restart": None if state.failed_restart is None else exit_document(state.failed_restart),
         "replica": spec.replica,
         "replicas": len(replicas_of(spec.declared_name, view.plan.components)),
     }
@@ -307,7 +309,8 @@ def _successor(view: View, successor: Successor) -> SuccessorDocument:
     }
 
 
-def _exit(ended: Exit) -> ExitDocument:
+def exit_document(ended: Exit) -> ExitDocument:
+    """Return how an incarnation has ended."""
     return {
         "kind": str(ended.kind),
         "message": redacted(ended.message),

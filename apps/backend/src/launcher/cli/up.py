@@ -32,6 +32,11 @@ def configure(parser: argparse.ArgumentParser, _verb: str) -> None:
     parser.add_argument(
         "--keep-going", action="store_true", help="a component that fails to start does not stop the others"
     )
+    parser.add_argument(
+        "--api",
+        metavar="PORT",
+        help="serve the control interface on 127.0.0.1, too, for those who know its token (launcher.api)",
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="show failures and the summary only")
     # Given by the launcher to the process that it starts in the background.
     parser.add_argument("--attached", action="store_true", help=SUPPRESS)
@@ -78,4 +83,6 @@ def up_request(args: argparse.Namespace) -> Request:
         flags["launcher.stop_timeout"] = f"{args.timeout:g}"
     if args.keep_going:
         flags["launcher.keep_going"] = "true"
+    if args.api is not None:
+        flags["launcher.api"] = args.api
     return replace(request, flags=flags)

@@ -273,4 +273,5 @@ def _spec(
         keep_going=values.flag("keep_going"),
         log_level=values.text("log_level"),
         source=layers.source.name,
+        api=values.whole("api"),
     )

@@ -30,6 +30,7 @@ from launcher.config.fields import (
     section,
     variables,
 )
+from launcher.config.table_api import API
 from launcher.config.table_restart import RESTART
 from launcher.model.spec import MOST_REPLICAS, Kind
 
@@ -111,6 +112,7 @@ LAUNCHER = section(
         constraint="must exist when given; `[]` for none",
         example='[".env", ".env.local"]',
     ),
+    API,
 )
 
 TARGETS = (

@@ -40,3 +40,8 @@ def selected(wanted: Sequence[str], known: Sequence[str]) -> list[str]:
             raise UnknownComponent(f'there is no component called "{text}"', hint=did_you_mean(text, known))
         found |= dict.fromkeys(matching)
     return list(found)
+
+
+def stands_for(text: str, name: str) -> bool:
+    """Whether one word, as ``selected`` takes it, stands for a component; for replicas, too, that are yet to come."""
+    return text in {name, ALL, f"{name}.1"} or name.startswith(f"{text}.") or fnmatchcase(name, text)

@@ -117,6 +117,7 @@ def build(spec: LauncherSpec, surroundings: Surroundings = Surroundings()) -> Pl
         *_unknown_names(spec),
         *_cycles(components),
         *_shared_ports(spec.components),
+        *_port_of_the_api(spec),
         *_shared_process(list(components.values()), placement),
     ]
     if problems:
@@ -230,6 +231,16 @@ def _shared_ports(components: Sequence[ComponentSpec]) -> Iterator[Problem]:
                     "give one of them another port",
                 )
         owners.setdefault(component.bind.port, []).append(component)
+
+
+def _port_of_the_api(spec: LauncherSpec) -> Iterator[Problem]:
+    for component in spec.components:
+        if spec.api and component.bind is not None and component.bind.port == spec.api:
+            yield Problem(
+                _where(component.name, "port"),
+                f"{component.name} and the control interface both want port {spec.api}",
+                "give one of them another port; that of the control interface is --api, or [launcher] api",
+            )
 
 
 def _same_address(one: ComponentSpec, other: ComponentSpec) -> bool:

@@ -237,6 +237,10 @@ class DependencySpec:
     period: float = 30.0
 
 
+API_ADDRESS = "127.0.0.1"
+"""Where the control interface over TCP listens: nobody outside this machine can reach it."""
+
+
 @dataclass(frozen=True, slots=True)
 class LauncherSpec:
     """The whole declaration after all layers were merged and the selection applied.
@@ -257,6 +261,7 @@ class LauncherSpec:
         keep_going: a component that fails to start does not stop the others.
         log_level: lowest level of Python log records that are kept.
         source: the file that the declaration was read from; empty when it came from the command line.
+        api: port of the control interface over TCP, on loopback; 0 for none.
     """
 
     name: str
@@ -274,3 +279,4 @@ class LauncherSpec:
     keep_going: bool = False
     log_level: str = "INFO"
     source: str = ""
+    api: int = 0

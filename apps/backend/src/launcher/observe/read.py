@@ -135,9 +135,9 @@ def last(directory: Path, components: Sequence[str], count: int | None, wanted: 
 def _last_of(path: Path, count: int | None, wanted: Filter) -> tuple[list[LogLine], Position]:
     """Return the last lines of one component, oldest first, and the end of what was there."""
     found: list[LogLine] = []
-    opened = _opened(path)
+    opened = opened_chain(path)
     try:
-        ends = [_end_of_lines(descriptor) for descriptor, _ in opened]
+        ends = [end_of_lines(descriptor) for descriptor, _ in opened]
         for line in _newest_first(opened, ends, wanted.since):
             if count is not None and len(found) >= count:
                 break
@@ -162,7 +162,7 @@ def _newest_first(opened: Sequence[Opened], ends: Sequence[int], since: float) -
             yield line
 
 
-def _opened(path: Path) -> list[Opened]:
+def opened_chain(path: Path) -> list[Opened]:
     """Open the current file and its predecessors, youngest first.
 
     All are opened before any is read, and each only once, so that a rotation in between neither repeats nor skips anything. A rotation
@@ -191,7 +191,7 @@ def _identity(found: os.stat_result) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def _end_of_lines(descriptor: int) -> int:
+def end_of_lines(descriptor: int) -> int:
     """Return the offset behind the last newline; what follows is a line that is being written."""
     end = os.fstat(descriptor).st_size
     while end > 0:
@@ -263,7 +263,7 @@ class Follower:
         if _identity(found) == position.identity and found.st_size == position.offset:
             return []
         lines: list[LogLine] = []
-        opened = _opened(path)
+        opened = opened_chain(path)
         try:
             for descriptor, start, end in self._to_read(name, opened):
                 texts = (decode(text) for text in _forwards(descriptor, start, end))
@@ -278,7 +278,7 @@ class Follower:
         position = self._positions[name]
         known = [identity for _, identity in opened]
         index = known.index(position.identity) if position.identity in known else len(opened)
-        ends = [_end_of_lines(descriptor) for descriptor, _ in opened[: index + 1]]
+        ends = [end_of_lines(descriptor) for descriptor, _ in opened[: index + 1]]
         new = [(descriptor, 0, end) for (descriptor, _), end in zip(opened, ends, strict=False)]
         if index < len(opened):
             descriptor, _, end = new[index]

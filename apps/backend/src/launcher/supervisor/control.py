@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from launcher.core.view import View
+    from launcher.supervisor.journal import Journal
     from launcher.supervisor.supervisor import Supervisor
 
 UP = frozenset({Phase.READY, Phase.COMPLETED})
@@ -34,6 +35,11 @@ class Control:
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
+
+    @property
+    def journal(self) -> Journal:
+        """What has happened in this run."""
+        return self._supervisor.journal
 
     def view(self) -> View:
         """Return an immutable picture of this moment."""

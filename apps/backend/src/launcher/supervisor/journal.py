@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,29 +36,52 @@ class Entry:
 
 
 class Journal:
-    """Numbers transitions, keeps the latest and hands each to every subscriber once, in order."""
+    """Numbers transitions, keeps the latest and hands each to every subscriber once, in order.
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    Args:
+        clock: seconds since the epoch.
+        run: what tells this run of the launcher from all others.
+
+    Attributes:
+        last: number of the latest entry; 0 before the first.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time, run: str = "") -> None:
+        self.run = run or secrets.token_hex(4)
+        self.last = 0
         self._clock = clock
         self._entries: deque[Entry] = deque(maxlen=KEPT)
         self._subscribers: list[Callable[[Entry], None]] = []
-        self._seq = 0
 
     @property
     def entries(self) -> tuple[Entry, ...]:
         """The latest entries, oldest first."""
         return tuple(self._entries)
 
+    @property
+    def gone(self) -> int:
+        """Number of the latest entry that is no longer kept; 0 while all are."""
+        return self.last - len(self._entries)
+
+    def after(self, seq: int, count: int) -> tuple[Entry, ...]:
+        """Return up to ``count`` kept entries that come after number ``seq``, oldest first."""
+        start = max(0, seq - self.gone)
+        return tuple(islice(self._entries, start, start + count))
+
     def subscribe(self, reader: Callable[[Entry], None]) -> None:
         """Call ``reader`` with every later entry; what it raises is logged and goes no further."""
         self._subscribers.append(reader)
 
+    def unsubscribe(self, reader: Callable[[Entry], None]) -> None:
+        """Call ``reader`` no more."""
+        self._subscribers.remove(reader)
+
     def publish(self, transition: Transition) -> None:
         """Append a transition and tell every subscriber."""
-        self._seq += 1
-        entry = Entry(self._seq, self._clock(), transition)
+        self.last += 1
+        entry = Entry(self.last, self._clock(), transition)
         self._entries.append(entry)
-        for reader in self._subscribers:
+        for reader in tuple(self._subscribers):
             try:
                 reader(entry)
             except Exception:

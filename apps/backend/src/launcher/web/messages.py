@@ -10,7 +10,9 @@ from launcher.documents import error_document
 from launcher.errors import ExitCode, LauncherError, UnknownComponent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
+
+    from launcher.web.sessions import Sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,10 @@ class Request:
     Attributes:
         path: as sent, still percent-encoded, without the query.
         query: decoded; of a repeated parameter the last value.
+        pairs: the same, with every value of a repeated one.
         names: what the placeholders of the route matched.
+        headers: by name in lower case; the values of a repeated one are joined by commas (RFC 9110, section 5.3).
+        sessions: the logins of browsers, where there is a door for them.
     """
 
     method: str
@@ -28,16 +33,32 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     names: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    sessions: Sessions | None = None
+    pairs: tuple[tuple[str, str], ...] = ()
+
+    def every(self, name: str) -> tuple[str, ...]:
+        """Return all values of a parameter that may be given several times."""
+        return tuple(value for key, value in self.pairs if key == name)
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One response; a body that is an iterator is sent piece by piece, and an endless one ends with the connection."""
+    """One response; a body that is an iterator is sent piece by piece, and an endless one ends with the connection.
+
+    Attributes:
+        finish: called when the server closes: the body is to end after what it has.
+    """
 
     status: int
-    body: bytes | AsyncIterator[bytes]
+    body: bytes | AsyncGenerator[bytes, None]
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
+    finish: Callable[[], None] = _nothing
 
 
 class Refusal(LauncherError):

@@ -6,10 +6,16 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from launcher.core.view import View
+    from launcher.supervisor.journal import Journal
 
 
 class ControlPort(Protocol):
     """Commands on a running backend; each coroutine returns when its state is reached and raises a ``LauncherError`` otherwise."""
+
+    @property
+    def journal(self) -> Journal:
+        """What has happened in this run."""
+        ...
 
     def view(self) -> View:
         """Return an immutable picture of this moment."""

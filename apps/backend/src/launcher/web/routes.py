@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from launcher.core.replicas import replicas_of
 from launcher.core.suggest import did_you_mean
-from launcher.documents import component_document, status_document
+from launcher.documents import StatusDocument, component_document, status_document
 from launcher.errors import UnknownComponent
+from launcher.web import events, logs
+from launcher.web.access import Reach
+from launcher.web.documents import (
+    AliveDocument,
+    LogDocument,
+    LoginDocument,
+    ReadinessDocument,
+    ReplicasDocument,
+    TransitionDocument,
+    readiness_document,
+)
+from launcher.web.login import log_in, new_login_code
 from launcher.web.messages import Refusal, Request, Response, json_response
+from launcher.web.openapi import openapi_document
+from launcher.web.parameters import LONGEST, TIMEOUT, Parameter, timeout
+from launcher.web.route import Route
+from launcher.web.static import STATIC, asset
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from launcher.core.plan import Plan
     from launcher.web.port import ControlPort
 
 CONDITIONS = ("ready", "stopped", "completed", "settled")
 """What ``/wait`` can wait for; ``settled`` is about the whole backend and needs no component."""
 
-LONGEST = 24 * 3600.0
-"""Longest time that a request may ask to wait, in seconds."""
+COMPONENT = Parameter("component", {"type": "string"}, "Name of a component; none for the whole backend.")
+CONDITION = Parameter(
+    "for", {"type": "string", "enum": list(CONDITIONS), "default": "ready"}, "What to wait for."
+)
+REPLICAS = Parameter(
+    "replicas", {"type": "integer", "minimum": 1}, "How many there are to be.", required=True
+)
+ONCE = Parameter("once", {"type": "string"}, "The code that a login was given.", required=True)
 
 SPARE = 5.0
 """Seconds that a command is given beyond what its component may take by its declaration."""
@@ -32,6 +51,18 @@ SPARE = 5.0
 async def get_livez(_port: ControlPort, _request: Request) -> Response:
     """Say that the supervisor's loop turns."""
     return json_response({"ok": True})
+
+
+async def get_readyz(port: ControlPort, request: Request) -> Response:
+    """Say whether a component, or the whole backend, is ready; if not, why."""
+    name = request.query.get("component", "")
+    document = readiness_document(port.view(), _known(port, name) if name else "")
+    return json_response(document, 200 if document["ready"] else 503)
+
+
+async def get_openapi(_port: ControlPort, _request: Request) -> Response:
+    """Return this interface as a document of OpenAPI 3.1."""
+    return json_response(openapi_document(ROUTES))
 
 
 async def get_status(port: ControlPort, _request: Request) -> Response:
@@ -47,14 +78,14 @@ async def get_component(port: ControlPort, request: Request) -> Response:
 async def start_component(port: ControlPort, request: Request) -> Response:
     """Start a component and what it needs; answers when it is ready."""
     name = _component(port, request)
-    await port.start(name, _timeout(request, start_patience(port.view().plan, name)))
+    await port.start(name, timeout(request, start_patience(port.view().plan, name)))
     return json_response(component_document(port.view(), name))
 
 
 async def stop_component(port: ControlPort, request: Request) -> Response:
     """Stop a component; answers when nothing of it is left."""
     name = _component(port, request)
-    await port.stop(name, _timeout(request, stop_patience(port.view().plan, name)))
+    await port.stop(name, timeout(request, stop_patience(port.view().plan, name)))
     return json_response(component_document(port.view(), name))
 
 
@@ -62,7 +93,7 @@ async def restart_component(port: ControlPort, request: Request) -> Response:
     """Restart a component; answers when the new incarnation is ready."""
     name = _component(port, request)
     plan = port.view().plan
-    await port.restart(name, _timeout(request, stop_patience(plan, name) + start_patience(plan, name)))
+    await port.restart(name, timeout(request, stop_patience(plan, name) + start_patience(plan, name)))
     return json_response(component_document(port.view(), name))
 
 
@@ -74,7 +105,7 @@ async def scale_component(port: ControlPort, request: Request) -> Response:
         raise Refusal(400, f'"{text}" is no number of replicas', hint="?replicas=N, a whole number")
     plan = port.view().plan
     patience = stop_patience(plan, name) + start_patience(plan, name) if name in plan.components else 0.0
-    await port.scale(name, int(text), _timeout(request, patience))
+    await port.scale(name, int(text), timeout(request, patience))
     view = port.view()
     names = replicas_of(name, view.plan.components)
     return json_response({"components": [component_document(view, each) for each in names]})
@@ -93,7 +124,7 @@ async def wait(port: ControlPort, request: Request) -> Response:
     patience = (
         start_patience(plan, name) if name else sum(start_patience(plan, each) for each in plan.components)
     )
-    await port.wait(name, condition, _timeout(request, min(patience, LONGEST)))
+    await port.wait(name, condition, timeout(request, min(patience, LONGEST)))
     view = port.view()
     return json_response(status_document(view) if condition == "settled" else component_document(view, name))
 
@@ -104,26 +135,24 @@ async def shutdown(port: ControlPort, _request: Request) -> Response:
     return json_response(status_document(port.view()), 202)
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One way in; a segment in braces matches one segment of the path."""
-
-    method: str
-    path: str
-    handle: Callable[[ControlPort, Request], Awaitable[Response]]
-
-
 ROUTES = (
-    Route("GET", "/livez", get_livez),
-    Route("GET", "/status", get_status),
+    Route("GET", "/livez", get_livez, AliveDocument),
+    Route("GET", "/readyz", get_readyz, ReadinessDocument, (COMPONENT,), unready=True),
+    Route("GET", "/status", get_status, StatusDocument),
     Route("GET", "/components/{name}", get_component),
-    Route("POST", "/components/{name}/start", start_component),
-    Route("POST", "/components/{name}/stop", stop_component),
-    Route("POST", "/components/{name}/restart", restart_component),
-    Route("POST", "/components/{name}/scale", scale_component),
-    Route("GET", "/wait", wait),
-    Route("POST", "/shutdown", shutdown),
+    Route("POST", "/components/{name}/start", start_component, query=(TIMEOUT,)),
+    Route("POST", "/components/{name}/stop", stop_component, query=(TIMEOUT,)),
+    Route("POST", "/components/{name}/restart", restart_component, query=(TIMEOUT,)),
+    Route("POST", "/components/{name}/scale", scale_component, ReplicasDocument, (REPLICAS, TIMEOUT)),
+    Route("GET", "/wait", wait, None, (CONDITION, COMPONENT, TIMEOUT)),
+    Route("GET", "/events", events.stream_events, TransitionDocument, events.QUERY, stream="transition"),
+    Route("GET", "/logs", logs.stream_logs, LogDocument, logs.QUERY, stream="log"),
+    Route("POST", "/shutdown", shutdown, StatusDocument, status=202),
+    Route("POST", "/login-codes", new_login_code, LoginDocument, status=201, reach=Reach.SOCKET),
+    Route("GET", "/login", log_in, None, (ONCE,), status=303, reach=Reach.ANYBODY),
+    Route("GET", "/openapi.json", get_openapi, None),
 )
+"""Every route; the OpenAPI document is made of this."""
 
 
 async def dispatch(port: ControlPort, request: Request) -> Response:
@@ -133,6 +162,8 @@ async def dispatch(port: ControlPort, request: Request) -> Response:
         Refusal: no route has this path, or not with this method.
         LauncherError: what the handler raises.
     """
+    if request.method == "GET" and (file := asset(request.path)) is not None:
+        return file
     allowed: list[str] = []
     for route in ROUTES:
         names = _match(route.path, request.path)
@@ -146,6 +177,14 @@ async def dispatch(port: ControlPort, request: Request) -> Response:
         methods = ", ".join(allowed)
         raise Refusal(405, message, hint=f"use {methods}", headers=(("Allow", methods),))
     raise Refusal(404, f"there is no {request.path}", hint="GET /status shows everything")
+
+
+def reach_of(path: str) -> Reach:
+    """Return who may ask for a path over TCP; what does not exist is told to the owner only."""
+    if path in STATIC:
+        return Reach.ANYBODY
+    reaches = (route.reach for route in ROUTES if _match(route.path, path) is not None)
+    return next(reaches, Reach.OWNER)
 
 
 def _match(pattern: str, path: str) -> dict[str, str] | None:
@@ -170,21 +209,6 @@ def _known(port: ControlPort, name: str) -> str:
     if name not in components:
         raise UnknownComponent(f'there is no component called "{name}"', hint=did_you_mean(name, components))
     return name
-
-
-def _timeout(request: Request, default: float) -> float:
-    """Return the seconds that a request may take."""
-    text = request.query.get("timeout", "")
-    if not text:
-        return default
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds <= LONGEST:
-        hint = f"give seconds from 0 to {LONGEST:g}"
-        raise Refusal(400, f'"{text}" is no time to wait', hint=hint)
-    return seconds
 
 
 def start_patience(plan: Plan, name: str) -> float:

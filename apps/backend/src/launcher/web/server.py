@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server on a unix socket: h11 for the protocol, asyncio for the bytes, bounds on everything.
+"""A small HTTP/1.1 server: h11 for the protocol, asyncio for the bytes, bounds on everything.
 
 No client can hurt another: each has its own task, a bounded amount of memory, and deadlines for sending its request and for taking its
 answer. There is no framework below it, so that the supervisor stays small.
@@ -11,25 +11,39 @@ import contextlib
 import logging
 import os
 import select
+import socket
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qsl
 
 import h11
 
 from launcher.errors import LauncherError
+from launcher.web.doors import SocketFile
 from launcher.web.messages import Refusal, Request, Response, error_response
 from launcher.web.routes import dispatch
-from launcher.web.unix import bind_private, identity, remove_own
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterable
+
+    from launcher.web.doors import Door
     from launcher.web.port import ControlPort
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 ACCEPT_STEPS = 5
 """Turns of the loop from an accepted connection to the first step of its task, with some to spare."""
+
+
+ALWAYS = (
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+"""Headers of every answer: it is kept nowhere, is what it says it is, and is for no page of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,42 +69,36 @@ class Limits:
     close_seconds: float = 2.0
 
 
-class ControlServer:
-    """Serves the routes on a unix socket, from ``start`` to ``close``."""
+class Server:
+    """Serves the routes behind one door, from ``start`` to ``close``.
 
-    def __init__(self, port: ControlPort, path: str | os.PathLike[str], limits: Limits = Limits()) -> None:
-        """Prepare to serve.
+    Args:
+        port: the supervisor.
+        door: where clients come in.
+        limits: what one client may take.
+    """
 
-        Args:
-            port: the supervisor.
-            path: of the socket; a file that is there is taken for a leftover and replaced, since the lock of the run directory decides who
-                may serve.
-            limits: what one client may take.
-        """
+    def __init__(self, port: ControlPort, door: Door, limits: Limits = Limits()) -> None:
         self._port = port
-        self._path = Path(path)
+        self._door = door
         self._limits = limits
         self._server: asyncio.Server | None = None
-        self._own: tuple[int, int] | None = None
         self._clients: dict[asyncio.Task[None], _Client] = {}
 
     async def start(self) -> None:
-        """Bind and serve.
+        """Open the door and serve.
 
         Raises:
-            RunDirectoryError: the socket cannot be made.
+            LauncherError: the door cannot be opened.
         """
-        listener = bind_private(self._path)
-        self._own = identity(self._path)
-        self._server = await asyncio.start_unix_server(
-            self._accept, sock=listener, limit=self._limits.headers
-        )
+        listener = self._door.open()
+        self._server = await asyncio.start_server(self._accept, sock=listener, limit=self._limits.headers)
 
     async def close(self) -> None:
         """Take no more requests, let answers under way be finished for a moment, then end all connections."""
         if self._server is None:
             return
-        remove_own(self._path, self._own)
+        self._door.close()
         server, self._server = self._server, None
         server.close()
         for _ in range(ACCEPT_STEPS):
@@ -104,7 +112,7 @@ class ControlServer:
         await asyncio.gather(*self._clients, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        client = _Client(self._port, reader, writer, self._limits)
+        client = _Client(self._port, self._door, reader, writer, self._limits)
         task = asyncio.current_task()
         if task is None or self._server is None:
             writer.transport.abort()
@@ -123,23 +131,39 @@ class ControlServer:
             writer.transport.abort()
 
 
+class ControlServer(Server):
+    """The server of the control socket alone.
+
+    Args:
+        port: the supervisor.
+        path: of the socket file, see ``SocketFile``.
+        limits: what one client may take.
+    """
+
+    def __init__(self, port: ControlPort, path: str | os.PathLike[str], limits: Limits = Limits()) -> None:
+        super().__init__(port, SocketFile(path), limits)
+
+
 class _Client:
     """One connection."""
 
     def __init__(
         self,
         port: ControlPort,
+        door: Door,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         limits: Limits,
     ) -> None:
         self._port = port
+        self._door = door
         self._reader = reader
         self._writer = writer
         self._limits = limits
         self._connection = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.headers)
         self._idle: asyncio.Timeout | None = None
         self._last = False
+        self._finish: Callable[[], None] = lambda: None
 
     async def serve(self, *, busy: bool) -> None:
         """Answer requests until either side has enough."""
@@ -156,6 +180,7 @@ class _Client:
     def finish_soon(self) -> None:
         """End after the answer under way, or now when there is none."""
         self._last = True
+        self._finish()
         if self._idle is not None:
             self._idle.reschedule(asyncio.get_running_loop().time())
 
@@ -184,10 +209,7 @@ class _Client:
             if request is None:
                 return
             head = request.method == "HEAD"
-            answer = await self._answer(request)
-            if answer is None:
-                return
-            response = answer
+            response = await self._answer(request)
         except TimeoutError:
             response = error_response(Refusal(408, "the request took too long to arrive"))
         except h11.RemoteProtocolError as error:
@@ -213,7 +235,14 @@ class _Client:
             elif isinstance(event, h11.EndOfMessage) and request is not None:
                 target = request.target.decode("ascii", "replace")
                 path, _, query = target.partition("?")
-                return Request(request.method.decode("ascii"), path, dict(parse_qsl(query)), bytes(body))
+                return Request(
+                    request.method.decode("ascii"),
+                    path,
+                    dict(pairs := parse_qsl(query)),
+                    bytes(body),
+                    headers=_headers(request.headers),
+                    pairs=tuple(pairs),
+                )
             else:
                 return None
 
@@ -227,14 +256,13 @@ class _Client:
 
     # -- answers --
 
-    async def _answer(self, request: Request) -> Response | None:
-        """Run the handler; ``None`` when the client left before, since then nobody is there to be told."""
-        handler = asyncio.ensure_future(dispatch(self._port, request))
-        leaving = asyncio.ensure_future(self._departure())
+    async def _answer(self, request: Request) -> Response:
+        """Run the handler."""
         try:
-            await asyncio.wait((handler, leaving), return_when=asyncio.FIRST_COMPLETED)
-            return handler.result() if handler.done() else None
-        except LauncherError:
+            return await self._while_there(
+                asyncio.ensure_future(dispatch(self._port, self._door.admit(request)))
+            )
+        except (LauncherError, ConnectionResetError):
             raise
         except Exception as error:
             logger.exception("%s %s failed", request.method, request.path)
@@ -242,29 +270,27 @@ class _Client:
                 LauncherError(f"the launcher failed inside: {type(error).__name__}: {error}")
             )
             return Response(500, answer.body)
-        finally:
-            for task in (handler, leaving):
-                task.cancel()
-            await asyncio.gather(handler, leaving, return_exceptions=True)
 
     async def _departure(self) -> None:
-        """Return when the client has closed the connection; one that only sends no more still wants its answer."""
+        """Return when the client has closed the connection; on the control socket, one that only sends no more still wants its answer."""
         received = 0
         while data := await self._reader.read(self._limits.headers):
             self._connection.receive_data(data)  # the next request, sent early
             received += len(data)
             if received > self._limits.headers + self._limits.body:
                 return
-        descriptor = self._writer.get_extra_info("socket").fileno()
+        connection = self._writer.get_extra_info("socket")
+        if connection.family != socket.AF_UNIX:
+            return  # TCP does not tell the two apart; hardly any client closes one side only
         poll = select.poll()
-        poll.register(descriptor, 0)
+        poll.register(connection.fileno(), 0)
         if not any(flags & (select.POLLHUP | select.POLLERR) for _, flags in poll.poll(0)):
             await asyncio.get_running_loop().create_future()
 
     async def _send(self, response: Response, *, head: bool) -> None:
         if self._connection.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return
-        headers = [("Content-Type", response.content_type), ("Cache-Control", "no-store"), *response.headers]
+        headers = [("Content-Type", response.content_type), *ALWAYS, *response.headers]
         if isinstance(response.body, bytes):
             headers.append(("Content-Length", str(len(response.body))))
         if self._last or self._connection.their_state is not h11.DONE:
@@ -277,9 +303,39 @@ class _Client:
             await self._write(data + (self._connection.send(h11.EndOfMessage()) or b""))
             return
         await self._write(data)
-        async for piece in response.body:
-            await self._write(self._connection.send(h11.Data(data=piece)) or b"")
+        if not head:
+            await self._stream(response.body, response.finish)
         await self._write(self._connection.send(h11.EndOfMessage()) or b"")
+
+    async def _stream(self, body: AsyncGenerator[bytes, None], finish: Callable[[], None]) -> None:
+        """Send a body piece by piece, for as long as the client is there."""
+
+        async def send() -> None:
+            async with contextlib.aclosing(body) as pieces:
+                async for piece in pieces:
+                    await self._write(self._connection.send(h11.Data(data=piece)) or b"")
+
+        self._finish = finish
+        if self._last:
+            finish()
+        await self._while_there(asyncio.ensure_future(send()))
+
+    async def _while_there(self, work: asyncio.Future[T]) -> T:
+        """Return what the work results in, unless the client leaves before.
+
+        Raises:
+            ConnectionResetError: it did; nobody is there to be told.
+        """
+        leaving = asyncio.ensure_future(self._departure())
+        try:
+            await asyncio.wait((work, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise ConnectionResetError("the client has left")
+            return work.result()
+        finally:
+            for task in (work, leaving):
+                task.cancel()
+            await asyncio.gather(work, leaving, return_exceptions=True)
 
     async def _write(self, data: bytes) -> None:
         """Send; a client that does not take it is left."""
@@ -295,3 +351,11 @@ class _Client:
                     self._writer.write_eof()
                 while await self._reader.read(65536):
                     pass
+
+
+def _headers(received: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for raw, value in received:
+        name, text = raw.decode("latin-1"), value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {text}" if name in headers else text
+    return headers

@@ -15,6 +15,7 @@ from launcher.core.view import View
 from launcher.model.events import Exited, Launched, StartAllRequested, Started
 from launcher.model.spec import Bind, ComponentSpec, DependencySpec, Kind, LauncherSpec, Mode
 from launcher.model.state import Exit, ExitKind
+from launcher.supervisor.journal import Journal
 from launcher.testing import FleetRunner
 from launcher.web.server import ControlServer, Limits
 
@@ -58,6 +59,7 @@ class ScriptedControl:
         self.begun = threading.Event()
         self.viewed = threading.Event()
         self.cancelled = threading.Event()
+        self.journal = Journal()
         self.fleet = FleetRunner(PLAN)
         self.fleet.send(StartAllRequested(), Launched("db", 1, 41), Started("db", 1))
         self.fleet.send(Exited("db", 1, Exit(ExitKind.EXITED, "exited with code 3", code=3)))

@@ -10,7 +10,7 @@ import socket
 import stat
 import tempfile
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -293,7 +293,7 @@ def test_an_answer_in_pieces(server: Running, monkeypatch: pytest.MonkeyPatch) -
     gate = threading.Event()
 
     async def dispatch(_port: object, _request: object) -> Response:
-        async def pieces() -> AsyncIterator[bytes]:
+        async def pieces() -> AsyncGenerator[bytes, None]:
             yield b"one"
             await asyncio.to_thread(gate.wait, 30)
             yield b"two"

@@ -1,0 +1,137 @@
+"""``/logs``: the last lines of the logs, and those that follow."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from launcher import sse
+from launcher.observe.read import LEVELS, POLL, logged_components, make_filter
+from launcher.observe.stream import LogReader, Place, decode_position
+from launcher.web.documents import GapDocument
+from launcher.web.messages import Refusal, Response
+from launcher.web.parameters import COMPONENTS, FOLLOW, Parameter, chosen, flag, whole
+from launcher.web.streams import Source, Stream, encoded
+
+if TYPE_CHECKING:
+    from launcher.web.messages import Request
+    from launcher.web.port import ControlPort
+
+DEFAULT_LINES = 100
+
+MOST = 10_000
+"""Lines of the past that may be asked for at a time; their places are held in memory until they are sent."""
+
+LINES = Parameter(
+    "n",
+    {"type": "integer", "minimum": 0, "maximum": MOST, "default": DEFAULT_LINES},
+    "How many lines of the past, of all components together; means nothing when the stream goes on from an id.",
+)
+LEVEL = Parameter(
+    "level",
+    {"type": "string", "enum": [level.lower() for level in LEVELS]},
+    "Lowest level; lines without one count as info.",
+)
+GREP = Parameter(
+    "grep",
+    {"type": "string"},
+    "Text that the message contains. No regular expression: one that takes for ever would stop the launcher.",
+)
+SINCE = Parameter(
+    "since",
+    {"type": "string"},
+    "The id of the last event that was received, or the earliest time: ISO 8601, or seconds since the epoch. `Last-Event-ID` wins.",
+)
+QUERY = (COMPONENTS, LINES, LEVEL, GREP, SINCE, FOLLOW)
+
+
+class LogSource:
+    """Lines of the log files after a point, read on threads, since files may be slow."""
+
+    def __init__(self, reader: LogReader) -> None:
+        self._reader = reader
+
+    @property
+    def position(self) -> str:
+        """How far the files were read."""
+        return self._reader.position
+
+    async def read(self) -> bytes:
+        """Return the next lines that are wanted."""
+        while True:
+            before = self._reader.position
+            portion = await asyncio.to_thread(self._reader.read)
+            pieces = [self._gap(name, before) for name in portion.lost]
+            pieces += [
+                sse.encode(sse.Event("log", found.text.decode("utf-8", "replace"), found.position))
+                for found in portion.lines
+            ]
+            # What is not wanted is passed over here, so that nothing to send means that there is nothing.
+            if pieces or self._reader.position == before:
+                return b"".join(pieces)
+
+    async def news(self) -> None:
+        """Wait until a file has grown."""
+        while not self._reader.changed():  # noqa: ASYNC110 (a file tells nobody that it has grown)
+            await asyncio.sleep(POLL)
+
+    def close(self) -> None:
+        """Nothing is held open between two readings."""
+
+    def _gap(self, name: str, before: str) -> bytes:
+        document: GapDocument = {
+            "asked": before,
+            "reason": f"the log of {name} does not go back as far as that",
+            "missing": None,
+        }
+        return encoded("gap", document)
+
+
+async def stream_logs(port: ControlPort, request: Request) -> Response:
+    """Send the last lines of the logs, and those that follow; each has a point to go on from."""
+    directory = Path(port.view().plan.spec.log_dir)
+    wanted = chosen(request, {*port.view().plan.components, *logged_components(directory)})
+    count = whole(request, LINES.name, DEFAULT_LINES, MOST)
+    since, places = _since(request)
+    accepts = make_filter(request.query.get("level", ""), since=since)
+    text = request.query.get("grep", "")
+    reader = LogReader(directory, wanted, lambda line: text in line.message and accepts(line), places=places)
+
+    async def source() -> Source:
+        if places is None:
+            await asyncio.to_thread(reader.begin, count, since)
+        return LogSource(reader)
+
+    return Stream(source, follow=flag(request, FOLLOW.name, default=True)).response()
+
+
+def _since(request: Request) -> tuple[float, dict[str, Place] | None]:
+    """Return the moment and the position that a request begins at.
+
+    Raises:
+        Refusal: it is neither.
+    """
+    text = request.headers.get("last-event-id", "") or request.query.get("since", "")
+    try:
+        if text.startswith("@"):
+            return 0.0, decode_position(text)
+        return (moment(text) if text else 0.0), None
+    except ValueError:
+        hint = "give the id of an event, a time such as 2026-01-31T14:30:00Z, or seconds since the epoch"
+        raise Refusal(400, f'"{text}" is no point to go on from', hint=hint) from None
+
+
+def moment(text: str) -> float:
+    """Return seconds since the epoch from such, or from a date and time of ISO 8601; without a zone it is that of this machine.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if text.isascii() and text.replace(".", "", 1).isdecimal():
+        return float(text)
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (OverflowError, OSError) as error:
+        raise ValueError(text) from error
