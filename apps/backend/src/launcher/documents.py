@@ -90,6 +90,7 @@ class ComponentDocument(TypedDict):
     failed_restart: ExitDocument | None
     replica: int
     replicas: int
+    depends_on: list[str]
 
 
 class DependencyDocument(TypedDict):
@@ -206,6 +207,7 @@ def component_document(view: View, name: str) -> ComponentDocument:
         "failed_restart": None if state.failed_restart is None else exit_document(state.failed_restart),
         "replica": spec.replica,
         "replicas": len(replicas_of(spec.declared_name, view.plan.components)),
+        "depends_on": list(spec.depends_on),
     }
 
 

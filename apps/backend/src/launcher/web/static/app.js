@@ -8,7 +8,7 @@ import { History } from "./chart.js";
 import { Connection } from "./connection.js";
 import { attribute, glyph, h, put } from "./dom.js";
 import { Events } from "./events.js";
-import { bytes, clock, counted, duration, percent } from "./format.js";
+import { bytes, clock, counted, duration, known, percent } from "./format.js";
 import { List } from "./list.js";
 import { Logs } from "./logs.js";
 import { picture, TROUBLE } from "./model.js";
@@ -35,11 +35,13 @@ const state = {
   signedOut: false,
   /** The component or dependency that is open; empty for all. */
   selected: "",
+  /** Whether the panel covers the list, where there is no room for both. */
+  open: false,
   filter: "",
   history: new History(),
   /** Components with a command under way, and its verb. */
   busy: new Map(),
-  /** What a shared process takes, in words, by its name. */
+  /** The processes of the status document by PID. */
   processes: new Map(),
   /** What everything takes together. */
   total: {},
@@ -49,6 +51,8 @@ const byId = (id) => document.getElementById(id);
 const filter = byId("filter");
 const sign = glyph("starting");
 const word = h("span");
+/** What happened before is listed, and not announced. */
+const opened = Date.now();
 let arrived = 0;
 let sampled = 0;
 let asked = 0;
@@ -82,7 +86,7 @@ const connection = new Connection({
   },
   transition(event) {
     events.add(event);
-    tell(`${event.component} ${event.after}`);
+    if (Date.parse(event.time) > opened) tell(`${event.component} ${event.after}`);
   },
   gap() {
     events.say("some events were missed");
@@ -99,21 +103,17 @@ const connection = new Connection({
 
 /** Adds the figures of a status document to the history. */
 function sample(document) {
-  const components = document.components;
-  const shared = document.processes ?? [];
-  state.processes = new Map(shared.map((process) => [process.name, { cpu: known(process.cpu_percent, percent), memory: known(process.memory_bytes, bytes) }]));
-  const all = document.processes ?? components;
-  state.total = { cpu_percent: sum(all, "cpu_percent"), memory_bytes: sum(all, "memory_bytes") };
+  const processes = document.processes ?? [];
+  state.processes = new Map(processes.map((process) => [process.pid, process]));
+  state.total = { cpu: sum(processes, "cpu"), memory: sum(processes, "memory") };
   if (arrived - sampled < SAMPLE) return;
   sampled = arrived;
-  for (const item of [...components, { name: "", ...state.total }]) {
-    state.history.add(`${item.name} cpu`, item.cpu_percent);
-    state.history.add(`${item.name} memory`, item.memory_bytes);
+  const named = processes.map((process) => ({ ...process, name: `PID ${process.pid}` }));
+  for (const item of [...document.components, ...named, { name: "", ...state.total }]) {
+    state.history.add(`${item.name} cpu`, item.cpu);
+    state.history.add(`${item.name} memory`, item.memory);
   }
-}
-
-function known(value, written) {
-  return value === null || value === undefined ? "" : written(value);
+  state.history.forget();
 }
 
 function sum(items, figure) {
@@ -133,7 +133,7 @@ function draw() {
   if (!state.status) return;
   state.age = state.connected ? (performance.now() - arrived) / 1000 : 0;
   if (state.selected && !state.picture.rows.has(state.selected)) close();
-  attribute(document.body, "data-open", state.selected !== "");
+  attribute(document.body, "data-open", state.open);
   list.show(state);
   panel.show(state);
   logs.show(logsOf(), state.connected && panel.showsLog && !document.hidden && logs.element.offsetParent !== null);
@@ -154,8 +154,7 @@ function drawBar() {
   sign.show(OVERALL[overall]);
   put(word, overall);
   attribute(byId("overall"), "data-phase", OVERALL[overall]);
-  const { cpu_percent: share, memory_bytes: size } = state.total;
-  const figures = [known(share, percent), known(size, bytes)];
+  const figures = [known(state.total.cpu, percent), known(state.total.memory, bytes)];
   put(byId("meta"), [launcher.mode, `up ${duration(launcher.uptime + state.age)}`, ...figures].filter(Boolean).join(" · "));
   document.title = `${trouble ? `(${trouble}!) ` : ""}${name}, ${overall}`;
   attribute(byId("icon"), "href", trouble || !state.connected ? "icon-alert.svg" : "icon.svg");
@@ -188,8 +187,8 @@ function open(name, byKey) {
 }
 
 function close() {
-  if (!state.selected) return;
-  const name = state.selected;
+  if (!state.open) return;
+  const name = state.selected || undefined;
   history.pushState(null, "", location.pathname);
   follow();
   list.focus(name);
@@ -197,7 +196,8 @@ function close() {
 
 /** Takes the selection from the address, so that Back closes what was opened. */
 function follow() {
-  state.selected = location.hash.startsWith("#/") ? decodeURIComponent(location.hash.slice(2)) : "";
+  state.open = location.hash.startsWith("#/");
+  state.selected = state.open ? decodeURIComponent(location.hash.slice(2)) : "";
   draw();
 }
 
@@ -243,6 +243,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 filter.addEventListener("input", () => setFilter(filter.value));
+byId("all").addEventListener("click", () => open("", true));
 window.addEventListener("hashchange", follow);
 window.addEventListener("popstate", follow);
 document.addEventListener("visibilitychange", drawSoon);

@@ -8,18 +8,26 @@ export const KEPT = 150;
 /** The last figures of everything that is measured, by name. */
 export class History {
   #series = new Map();
+  #round = 1;
 
   /** Adds a sample; null where the figure is not known. */
   add(name, value) {
-    const series = this.#series.get(name) ?? [];
-    series.push(value ?? null);
-    if (series.length > KEPT) series.shift();
+    const series = this.#series.get(name) ?? { samples: [], round: 0 };
+    series.samples.push(value ?? null);
+    series.round = this.#round;
+    if (series.samples.length > KEPT) series.samples.shift();
     this.#series.set(name, series);
   }
 
   /** The samples, oldest first. */
   of(name) {
-    return this.#series.get(name) ?? [];
+    return this.#series.get(name)?.samples ?? [];
+  }
+
+  /** Forgets what got no sample in this round: it is no more. Called after each round. */
+  forget() {
+    for (const [name, { round }] of this.#series) if (round !== this.#round) this.#series.delete(name);
+    this.#round += 1;
   }
 
   /** Forgets everything: what follows belongs to another launcher. */

@@ -19,7 +19,8 @@ export class Events {
 
   /** Adds a transition. */
   add(event) {
-    const reason = [event.exit?.message, event.reason].find(Boolean) ?? "";
+    const beside = event.role === "current" ? "" : event.role;
+    const reason = [beside, event.exit?.message || event.reason].filter(Boolean).join(": ");
     const node = h(
       "div",
       { class: "event" },

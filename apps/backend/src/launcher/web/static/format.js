@@ -9,6 +9,13 @@ export function duration(seconds) {
   return pair(whole, 86400, "d", 3600, "h");
 }
 
+/** Seconds in one unit: "4 s", "3 min", "2 h", "3 d". */
+export function brief(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  const [size, unit] = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]].find(([each]) => whole >= each) ?? [1, "s"];
+  return `${Math.floor(whole / size)} ${unit}`;
+}
+
 function pair(seconds, large, largeUnit, small, smallUnit) {
   const rest = Math.floor((seconds % large) / small);
   return `${Math.floor(seconds / large)} ${largeUnit}${rest ? ` ${rest} ${smallUnit}` : ""}`;
@@ -18,6 +25,11 @@ function pair(seconds, large, largeUnit, small, smallUnit) {
 export function bytes(count) {
   const mebi = count / 2 ** 20;
   return mebi < 1000 ? `${mebi < 10 ? mebi.toFixed(1) : Math.round(mebi)} MiB` : `${(mebi / 1024).toFixed(1)} GiB`;
+}
+
+/** A figure in words, or nothing where it is not known. */
+export function known(value, written) {
+  return value === null || value === undefined ? "" : written(value);
 }
 
 /** Percent of one core. */

@@ -3,7 +3,7 @@
 import { Arrows } from "./arrows.js";
 import { sparkline } from "./chart.js";
 import { attribute, glyph, h, keyed, put } from "./dom.js";
-import { bytes, counted, duration, percent } from "./format.js";
+import { brief, bytes, counted, known, percent } from "./format.js";
 import { latencyOf, matches, PHASES } from "./model.js";
 
 /** Least values that fill the height of a sparkline: below them, noise would look like work. */
@@ -41,7 +41,7 @@ export class List {
     this.#state = state;
     const words = state.filter.toLowerCase().split(/\s+/).filter(Boolean);
     const blocks = state.picture.blocks
-      .map((block) => ({ ...block, all: block.rows, rows: block.rows.filter((row) => matches(row, words)) }))
+      .map((block) => ({ ...block, rows: block.rows.filter((row) => matches(row, words)) }))
       .filter((block) => block.rows.length > 0);
     this.#rows = new Map();
     keyed(this.#list, blocks, (block) => block.key, () => this.#block());
@@ -63,17 +63,18 @@ export class List {
   }
 
   #block() {
-    const title = h("span");
-    const figures = h("span", { class: "figures" });
+    const title = h("span", { class: "of" });
+    const cpu = figure("CPU");
+    const memory = figure("Memory");
     const rows = h("div", { class: "rows" });
-    const block = h("div", { class: "block", role: "group" }, h("div", { class: "title", role: "presentation" }, title, figures), rows);
+    const head = h("div", { class: "title", "aria-hidden": "true" }, title, cpu, memory, h("span"), h("span", { class: "since" }, "for"));
+    const block = h("div", { class: "block", role: "group" }, head, rows);
     block.update = (item) => {
       put(title, item.title);
       attribute(block, "aria-label", item.title);
-      attribute(block, "data-shared", Boolean(item.host));
-      const process = this.#state.processes.get(item.host);
-      const count = item.host ? counted(item.all.length, "component") : "";
-      put(figures, [count, process?.cpu, process?.memory].filter(Boolean).join(" · "));
+      attribute(block, "data-shared", Boolean(item.pid));
+      if (item.pid) this.#showUse(`PID ${item.pid}`, this.#state.processes.get(item.pid), cpu, memory);
+      else [cpu, memory].forEach((place, number) => place.show([], 1, item.heads[number]));
       for (const [name, row] of keyed(rows, item.rows, (row) => row.name, () => this.#row())) this.#rows.set(name, row);
     };
     return block;
@@ -100,23 +101,22 @@ export class List {
       put(phase, item.phase);
       put(name, item.name);
       put(kind, item.kind);
-      put(since, duration(item.document.seconds + this.#state.age));
+      put(since, brief(item.document.seconds + this.#state.age));
       put(note, item.note);
       note.hidden = item.note === "";
       const count = item.document.restarts ?? 0;
       put(restarts, count ? `↻ ${count}` : "");
       attribute(restarts, "title", count ? counted(count, "automatic restart") : null);
-      if (item.external) cpu.show([], 0, latencyOf(item));
-      else this.#showUse(item, cpu, memory);
+      if (item.external) cpu.show([], 1, latencyOf(item));
+      else this.#showUse(item.name, item.document, cpu, memory);
     };
     return row;
   }
 
-  #showUse(item, cpu, memory) {
-    const { cpu_percent: share, memory_bytes: size } = item.document;
+  #showUse(name, use, cpu, memory) {
     const { history } = this.#state;
-    cpu.show(history.of(`${item.name} cpu`), LEAST.cpu, share === null || share === undefined ? "" : percent(share));
-    memory.show(history.of(`${item.name} memory`), LEAST.memory, size === null || size === undefined ? "" : bytes(size));
+    cpu.show(history.of(`${name} cpu`), LEAST.cpu, known(use?.cpu, percent));
+    memory.show(history.of(`${name} memory`), LEAST.memory, known(use?.memory, bytes));
   }
 
   #showCounts(state) {

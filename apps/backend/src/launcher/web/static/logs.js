@@ -10,7 +10,7 @@ const FIRST = 300;
 const KEPT = 2000;
 const HELD = 5000;
 
-const LEVELS = ["", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
+const LEVELS = ["", "debug", "info", "warning", "error", "critical"];
 
 /** Milliseconds without a key before a search begins. */
 const TYPING = 200;
@@ -21,7 +21,7 @@ const ESCAPES = /\u001b\[[0-9;?]*[A-Za-z]/g;
 export class Logs {
   element;
   #lines = h("div", { class: "lines", role: "log", tabindex: 0, "aria-label": "Log lines", "aria-live": "off" });
-  #search = h("input", { type: "search", placeholder: "Search (regular expression)", "aria-label": "Search the log", spellcheck: "false" });
+  #search = h("input", { type: "search", placeholder: "Search", "aria-label": "Search the log", spellcheck: "false" });
   #level = h("select", { "aria-label": "Lowest level" });
   #follow = h("button", { type: "button", class: "follow", "aria-pressed": "true", "aria-keyshortcuts": "f" });
   #problem = h("p", { class: "problem", role: "alert", hidden: true });
@@ -35,7 +35,7 @@ export class Logs {
   #paused = false;
 
   constructor() {
-    this.#level.append(...LEVELS.map((level) => h("option", { value: level }, level ? level.toLowerCase() : "all levels")));
+    this.#level.append(...LEVELS.map((level) => h("option", { value: level }, level || "all levels")));
     this.element = h("div", { class: "logs" }, h("div", { class: "tools" }, this.#search, this.#level, this.#follow), this.#problem, this.#lines);
     let typing = 0;
     this.#search.addEventListener("input", () => {

@@ -18,19 +18,16 @@ export function picture(status) {
   const nearest = (one, other) => depth.get(one.name) - depth.get(other.name);
   const dependencies = status.dependencies.map(dependencyRow);
   const components = status.components.map(componentRow).sort(nearest);
-  const blocks = [{ key: "outside", title: "external dependencies", rows: dependencies }];
-  blocks.push({ key: "alone", title: "a process each", rows: components.filter((row) => !row.host) });
+  const blocks = [{ key: "outside", title: "external dependencies", heads: ["latency", ""], rows: dependencies }];
+  blocks.push({ key: "alone", title: "a process each", heads: ["CPU", "memory"], rows: components.filter((row) => !row.host) });
   for (const host of new Set(components.map((row) => row.host).filter(Boolean))) {
     const rows = components.filter((row) => row.host === host);
-    blocks.push({ key: `host ${host}`, title: hostTitle(host, rows, status), rows, host });
+    const pid = rows.find((row) => row.document.pid)?.document.pid ?? status.launcher.pid;
+    const title = host === SHARED ? `the launcher's process, PID ${pid}` : `process ${host}, PID ${pid}`;
+    blocks.push({ key: `host ${host}`, title, heads: ["", ""], rows, pid });
   }
   const rows = new Map([...dependencies, ...components].map((row) => [row.name, row]));
   return { rows, blocks: blocks.filter((block) => block.rows.length > 0), graph };
-}
-
-function hostTitle(host, rows, status) {
-  const pid = rows.find((row) => row.document.pid)?.document.pid ?? status.launcher.pid;
-  return host === SHARED ? `the launcher's process, PID ${pid}` : `process ${host}, PID ${pid}`;
 }
 
 function componentRow(document) {
@@ -42,7 +39,7 @@ function componentRow(document) {
 function dependencyRow(document) {
   const phase = document.up === null ? "unknown" : document.up ? "up" : "down";
   const note = phase === "down" ? document.reason : "";
-  return { name: document.name, kind: "external", phase, document, host: "", note, external: true };
+  return { name: document.name, kind: document.url, phase, document, host: "", note, external: true };
 }
 
 /** Returns in one line what is to be known of a component beyond its phase; empty when all is as it should be. */

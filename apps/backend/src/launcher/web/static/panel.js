@@ -2,7 +2,7 @@
 
 import { sparkline } from "./chart.js";
 import { attribute, glyph, h, keyed, put } from "./dom.js";
-import { bytes, duration, fullTime, percent } from "./format.js";
+import { bytes, duration, fullTime, milliseconds, percent } from "./format.js";
 import { LEAST } from "./list.js";
 import { latencyOf } from "./model.js";
 
@@ -127,14 +127,14 @@ export class Panel {
   #showButtons(row, state) {
     this.#buttons.hidden = !row || row.external;
     if (this.#buttons.hidden) return;
-    const { phase, desired, placement, kind, replicas } = row.document;
+    const { name, phase, desired, placement, kind, replicas } = row.document;
     const busy = state.busy.get(row.name);
     const off = !state.connected || state.overall === "stopping";
     this.#verbs.start.disabled = off || Boolean(busy) || (desired === "up" && !AT_REST.has(phase));
     this.#verbs.stop.disabled = off || busy === "stop" || (desired === "down" && AT_REST.has(phase));
     this.#verbs.restart.disabled = off || Boolean(busy);
     for (const [verb, button] of Object.entries(this.#verbs)) attribute(button, "aria-busy", busy === verb);
-    this.#scale.hidden = kind === "command" || placement !== declaredName(state);
+    this.#scale.hidden = kind === "command" || placement !== name;
     const editing = this.#scale.contains(document.activeElement) || busy === "scale";
     if (!editing) this.#count.value = replicas;
     this.#scale.lastChild.disabled = off || Boolean(busy);
@@ -162,10 +162,12 @@ export class Panel {
   }
 
   #showCharts(row, state) {
-    const name = row ? row.name : "";
-    const { cpu_percent: share, memory_bytes: size } = row ? row.document : state.total;
-    this.#showUse("cpu", name, state, share, percent);
-    this.#showUse("memory", name, state, size, bytes);
+    const process = row?.host ? state.processes.get(row.document.pid ?? state.status.launcher.pid) : null;
+    const name = process ? `PID ${process.pid}` : row ? row.name : "";
+    const use = process ?? (row ? row.document : state.total);
+    this.#showUse("cpu", name, state, use.cpu, percent);
+    this.#showUse("memory", name, state, use.memory, bytes);
+    attribute(this.#charts, "title", process ? "of the process, which is shared" : null);
     this.#charts.hidden = this.#use.cpu.whole.hidden && this.#use.memory.whole.hidden;
   }
 
@@ -179,7 +181,7 @@ export class Panel {
   }
 }
 
-/** The name under which a selected replica is declared: the process that it would have alone. */
+/** The name under which the selected component, which may be a replica, is declared. */
 function declaredName(state) {
   const row = state.picture.rows.get(state.selected);
   const { name, replica } = row.document;
@@ -216,12 +218,24 @@ function factsOf(row, state) {
     ["restarts", String(document.restarts)],
     ["replica", document.replicas > 1 ? `${document.replica} of ${document.replicas}` : ""],
     ["start", document.start],
+    ["event loop", loopOf(document.loop)],
+    ["last check", checkOf(document.check)],
     ["beside", document.beside],
     ["last end", document.last_exit?.message],
     ["clients", document.held ? "answered with 503 by the launcher" : ""],
     ...links,
     ["log", document.log],
   ];
+}
+
+function loopOf(loop) {
+  if (!loop) return "";
+  if (!loop.blocked) return loop.answered ? `answers in ${milliseconds(loop.lag)}` : "has not answered yet";
+  return `blocked for ${duration(loop.lag)}${loop.where ? ` at ${loop.where}` : ""}${loop.by ? ` by ${loop.by}` : ""}`;
+}
+
+function checkOf(check) {
+  return check ? `${check.ok ? "succeeded" : "failed"} after ${milliseconds(check.latency)}, ${duration(check.seconds)} ago` : "";
 }
 
 function launcherFacts(state) {
