@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser, _verb: str) -> None:
     """Add the arguments."""
-    parser.epilog = (
-        "The link logs one browser in, once, within a minute. Needs a launcher with a port for it: launcher up --api PORT."
-    )
+    parser.epilog = "The link logs one browser in, once, within a minute. Needs a launcher with a port for it: launcher up --api PORT."
     add_project(parser)
     parser.add_argument(
-        "--print", action="store_true", help="print the link instead of opening it, as for a browser elsewhere"
+        "--print",
+        action="store_true",
+        help="print the link instead of opening it, as for a browser elsewhere",
     )
 
 
