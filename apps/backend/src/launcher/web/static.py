@@ -21,6 +21,7 @@ SCRIPTS = (
     "logs",
     "model",
     "panel",
+    "strip",
 )
 """The modules of the dashboard; ``app`` is the first that is loaded."""
 

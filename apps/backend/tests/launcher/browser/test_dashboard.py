@@ -87,15 +87,6 @@ def test_a_link_works_once(running: Dashboard) -> None:
         fetch(link)
 
 
-def test_a_launcher_without_a_port_says_how_to_get_one(backend: Project) -> None:
-    """``launcher dashboard`` names the option of ``up`` that is missing."""
-    backend.up_and_ready()
-    done = backend.run("dashboard")
-    assert done.returncode == 1
-    assert "no port" in done.stderr
-    assert "launcher up --api" in done.stderr
-
-
 def test_a_crash_and_the_recovery_are_seen_as_they_happen(running: Dashboard) -> None:
     """A killed process is seen to back off and to come back, in the time line, in the row, and by a screen reader."""
     page = running.open()
