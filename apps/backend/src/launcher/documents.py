@@ -80,6 +80,7 @@ class ComponentDocument(TypedDict):
     held: bool
     restarts: int
     reason: str
+    depends_on: list[str]
     waits_for: list[WaitDocument]
     next_attempt_in: float | None
     last_exit: ExitDocument | None
@@ -90,7 +91,6 @@ class ComponentDocument(TypedDict):
     failed_restart: ExitDocument | None
     replica: int
     replicas: int
-    depends_on: list[str]
 
 
 class DependencyDocument(TypedDict):
@@ -189,6 +189,7 @@ def component_document(view: View, name: str) -> ComponentDocument:
         "held": view.held(name),
         "restarts": state.total_restarts,
         "reason": redacted(state.reason),
+        "depends_on": list(spec.depends_on),
         "waits_for": [{"name": wait.name, "what": redacted(wait.what)} for wait in view.waits_for(name)],
         "next_attempt_in": None if attempt is None else _seconds(attempt - view.now),
         "last_exit": None if state.last_exit is None else exit_document(state.last_exit),
@@ -207,7 +208,6 @@ def component_document(view: View, name: str) -> ComponentDocument:
         "failed_restart": None if state.failed_restart is None else exit_document(state.failed_restart),
         "replica": spec.replica,
         "replicas": len(replicas_of(spec.declared_name, view.plan.components)),
-        "depends_on": list(spec.depends_on),
     }
 
 
