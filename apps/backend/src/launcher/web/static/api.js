@@ -32,7 +32,7 @@ export async function command(name, verb, query = {}) {
 }
 
 /**
- * Yields the messages of an event stream, as { id, event, data }, until the launcher ends it.
+ * Yields the messages of an event stream, as { id, event, data }, until the launcher ends it; one without data only moves the id.
  * `lastId` is the last one that was seen: what came after it is sent first.
  */
 export async function* stream(path, { lastId = "", signal }) {
@@ -47,7 +47,7 @@ export async function* stream(path, { lastId = "", signal }) {
     rest = parts.pop();
     for (const part of parts) {
       const message = parsed(part);
-      if (message.data) yield message;
+      if (message.data || message.id) yield message;
     }
   }
 }

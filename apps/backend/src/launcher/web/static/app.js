@@ -88,8 +88,8 @@ const connection = new Connection({
     events.add(event);
     if (Date.parse(event.time) > opened) tell(`${event.component} ${event.after}`);
   },
-  gap() {
-    events.say("some events were missed");
+  gap({ missing }) {
+    if (missing) events.say(`${counted(missing, "event")} were missed`);
   },
   changed(kind) {
     const before = state.lostAt;
@@ -154,7 +154,7 @@ function drawBar() {
   sign.show(OVERALL[overall]);
   put(word, overall);
   attribute(byId("overall"), "data-phase", OVERALL[overall]);
-  const figures = [known(state.total.cpu, percent), known(state.total.memory, bytes)];
+  const figures = [known(state.total.cpu, (value) => `CPU ${percent(value)}`), known(state.total.memory, bytes)];
   put(byId("meta"), [launcher.mode, `up ${duration(launcher.uptime + state.age)}`, ...figures].filter(Boolean).join(" · "));
   document.title = `${trouble ? `(${trouble}!) ` : ""}${name}, ${overall}`;
   attribute(byId("icon"), "href", trouble || !state.connected ? "icon-alert.svg" : "icon.svg");
@@ -197,8 +197,16 @@ function close() {
 /** Takes the selection from the address, so that Back closes what was opened. */
 function follow() {
   state.open = location.hash.startsWith("#/");
-  state.selected = state.open ? decodeURIComponent(location.hash.slice(2)) : "";
+  state.selected = state.open ? decoded(location.hash.slice(2)) : "";
   draw();
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return ""; // typed by hand
+  }
 }
 
 function setFilter(text) {

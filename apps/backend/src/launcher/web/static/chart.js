@@ -36,8 +36,11 @@ export class History {
   }
 }
 
-/** Returns a chart with `show(samples, least)`; `least` is the smallest value that fills its height, so that noise stays flat. */
-export function sparkline(width, height, label) {
+/**
+ * Returns a chart of the last `span` samples with `show(samples, least)`; `least` is the smallest value that fills its height, so that noise
+ * stays flat.
+ */
+export function sparkline(width, height, label, span) {
   const area = svg("path", { class: "area" });
   const line = svg("path", { class: "line", fill: "none" });
   const chart = svg(
@@ -47,7 +50,7 @@ export function sparkline(width, height, label) {
     line,
   );
   chart.show = (samples, least) => {
-    const { path, closed } = outline(samples, width, height, least);
+    const { path, closed } = outline(samples.slice(-span), width, height, least, span);
     attribute(line, "d", path);
     attribute(area, "d", closed);
   };
@@ -55,9 +58,9 @@ export function sparkline(width, height, label) {
 }
 
 /** Returns the line through the samples, and the area below it; both have a hole where a sample is missing. */
-export function outline(samples, width, height, least) {
+function outline(samples, width, height, least, span) {
   const top = samples.reduce((most, value) => Math.max(most, value ?? 0), least);
-  const step = width / (KEPT - 1);
+  const step = width / (span - 1);
   const left = width - step * (samples.length - 1);
   let path = "";
   let closed = "";

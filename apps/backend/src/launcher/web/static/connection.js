@@ -106,6 +106,7 @@ export class Connection {
 
   #take(message) {
     this.#lastId = message.id || this.#lastId;
+    if (!message.data) return;
     const data = JSON.parse(message.data);
     if (message.event === "gap") this.#to.gap(data);
     else if (message.event === "transition") this.#to.transition(data);

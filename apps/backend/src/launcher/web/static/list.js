@@ -9,6 +9,9 @@ import { latencyOf, matches, PHASES } from "./model.js";
 /** Least values that fill the height of a sparkline: below them, noise would look like work. */
 export const LEAST = { cpu: 10, memory: 32 * 2 ** 20 };
 
+/** Samples in a row: two minutes. */
+const SPAN = 60;
+
 /** The list; `chosen(name)` is called when a row is opened, `filtered(text)` when a phase is picked. */
 export class List {
   #list = document.getElementById("list");
@@ -94,6 +97,7 @@ export class List {
     row.update = (item) => {
       row.dataset.name = item.name;
       attribute(row, "data-phase", item.phase);
+      attribute(row, "data-external", item.external);
       attribute(row, "aria-selected", String(item.name === this.#state.selected));
       attribute(row, "aria-label", [item.name, item.phase, item.note].filter(Boolean).join(", "));
       attribute(row, "aria-busy", this.#state.busy.has(item.name));
@@ -166,7 +170,7 @@ export class List {
 }
 
 function figure(label) {
-  const chart = sparkline(56, 16, label);
+  const chart = sparkline(48, 16, label, SPAN);
   const value = h("span");
   const whole = h("span", { class: `use ${label.toLowerCase()}` }, chart, value);
   whole.show = (samples, least, text) => {

@@ -28,6 +28,7 @@ export class Logs {
   #component = null;
   #possible = false;
   #streaming = null;
+  #lastId = "";
   #waiting = [];
   #held = [];
   #dropped = 0;
@@ -40,9 +41,9 @@ export class Logs {
     let typing = 0;
     this.#search.addEventListener("input", () => {
       clearTimeout(typing);
-      typing = setTimeout(() => this.#restart(), TYPING);
+      typing = setTimeout(() => this.#begin(), TYPING);
     });
-    this.#level.addEventListener("change", () => this.#restart());
+    this.#level.addEventListener("change", () => this.#begin());
     this.#follow.addEventListener("click", () => this.toggle());
     this.#lines.addEventListener("scroll", () => this.#scrolled());
     this.#tell();
@@ -51,11 +52,10 @@ export class Logs {
   /** Shows the lines of a component, or of all for an empty name, if there is a connection and the view is seen. */
   show(component, possible) {
     if (component === this.#component && possible === this.#possible) return;
-    const other = component !== this.#component;
+    if (component !== this.#component) this.#lastId = "";
     this.#component = component;
     this.#possible = possible;
-    if (other || possible) this.#restart();
-    else this.#streaming?.abort();
+    this.#connect();
   }
 
   /** Pauses, or goes on with what came meanwhile. */
@@ -92,7 +92,14 @@ export class Logs {
     attribute(this.#follow, "title", this.#paused ? "Go on following (f)" : "Pause (f)");
   }
 
-  #restart() {
+  /** Asks anew, for something else than before. */
+  #begin() {
+    this.#lastId = "";
+    this.#connect();
+  }
+
+  /** Goes on after the last line that came; at the beginning, or after a change, there is none, and the view is emptied. */
+  #connect() {
     this.#streaming?.abort();
     this.#streaming = null;
     if (!this.#possible) return;
@@ -104,12 +111,10 @@ export class Logs {
     const query = new URLSearchParams({ n: FIRST, follow: 1 });
     const chosen = { component: this.#component, level: this.#level.value, grep: this.#search.value };
     for (const [name, value] of Object.entries(chosen)) if (value) query.set(name, value);
-    let first = true;
     while (!signal.aborted) {
       try {
-        if (first) this.#clear();
-        first = true;
-        for await (const message of stream(`/logs?${query}`, { signal })) this.#take(message);
+        if (!this.#lastId) this.#clear();
+        for await (const message of stream(`/logs?${query}`, { lastId: this.#lastId, signal })) this.#take(message);
       } catch (error) {
         if (signal.aborted) return;
         if (error instanceof Refused) {
@@ -138,6 +143,7 @@ export class Logs {
   }
 
   #take(message) {
+    this.#lastId = message.id || this.#lastId;
     if (message.event !== "log") return;
     const line = JSON.parse(message.data);
     if (!this.#paused) {

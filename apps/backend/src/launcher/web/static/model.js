@@ -52,7 +52,7 @@ function noteOf(document) {
     parts.push(`waits for ${document.waits_for.map((wait) => `${wait.name} (${wait.what})`).join(", ")}`);
   }
   const ended = TROUBLE.has(document.phase) && document.last_exit?.message;
-  if (ended || document.reason) parts.push(ended || document.reason);
+  if (ended || (document.reason && document.phase !== "completed")) parts.push(ended || document.reason);
   if (document.beside) parts.push(document.beside);
   if (document.held) parts.push("its clients are answered with 503");
   return parts.join(" · ");
@@ -63,8 +63,8 @@ export function latencyOf(row) {
   return row.document.latency === null ? "" : milliseconds(row.document.latency);
 }
 
-/** Returns whether a row is wanted by a filter: every word of it stands in its name, kind, phase or note. */
+/** Returns whether a row is wanted by a filter: each of its words is the phase, or a part of its name, kind or note. */
 export function matches(row, words) {
-  const text = `${row.name} ${row.kind} ${row.phase} ${row.note}`.toLowerCase();
-  return words.every((word) => text.includes(word));
+  const text = `${row.name} ${row.kind} ${row.note}`.toLowerCase();
+  return words.every((word) => row.phase === word || (PHASES.includes(word) ? row.name : text).includes(word));
 }

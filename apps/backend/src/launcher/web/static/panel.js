@@ -1,6 +1,6 @@
 /** The panel: everything about one component, one dependency, or the launcher, with its log and its events. */
 
-import { sparkline } from "./chart.js";
+import { KEPT, sparkline } from "./chart.js";
 import { attribute, glyph, h, keyed, put } from "./dom.js";
 import { bytes, duration, fullTime, milliseconds, percent } from "./format.js";
 import { LEAST } from "./list.js";
@@ -107,9 +107,9 @@ export class Panel {
   }
 
   #makeChart(name, label) {
-    const chart = sparkline(200, 36, label);
+    const chart = sparkline(200, 36, label, KEPT);
     const value = h("b");
-    const whole = h("figure", { class: name }, h("figcaption", {}, label, " ", value), chart);
+    const whole = h("figure", { class: name }, h("figcaption", {}, label, " ", value, h("span", {}, "5 min")), chart);
     this.#charts.append(whole);
     this.#use[name] = { whole, chart, value };
   }
@@ -221,7 +221,7 @@ function factsOf(row, state) {
     ["event loop", loopOf(document.loop)],
     ["last check", checkOf(document.check)],
     ["beside", document.beside],
-    ["last end", document.last_exit?.message],
+    ["last end", problemOf(row).message ? "" : document.last_exit?.message],
     ["clients", document.held ? "answered with 503 by the launcher" : ""],
     ...links,
     ["log", document.log],
