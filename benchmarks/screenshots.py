@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -147,8 +146,8 @@ def backend(run: Run, directory: Path) -> Iterator[tuple[str, Mapping[str, str]]
             ["launcher", *words], cwd=directory, env=user, capture_output=True, text=True, check=False
         )
 
-    started = launcher("up", "-d", "--keep-going", "--mode", run.mode, "--api", str(free_port()))
     try:
+        started = launcher("up", "-d", "--keep-going", "--mode", run.mode, "--api", str(free_port()))
         link = launcher("dashboard", "--print").stdout.strip()
         if not link:
             raise SystemExit(f"the backend did not start:\n{started.stderr}")

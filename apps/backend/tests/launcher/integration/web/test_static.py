@@ -43,5 +43,9 @@ def test_no_other_place_is_named() -> None:
 
 def test_markup_is_never_made_of_text() -> None:
     """No module has a way from a text to markup or to code."""
-    ways = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|DOMParser|srcdoc")
-    assert {path.name: ways.findall(path.read_text()) for path in FILES if ways.search(path.read_text())} == {}
+    ways = re.compile(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|DOMParser|srcdoc"
+    )
+    assert {
+        path.name: ways.findall(path.read_text()) for path in FILES if ways.search(path.read_text())
+    } == {}
