@@ -232,7 +232,7 @@ def test_the_keyboard_is_enough(running: Dashboard) -> None:
     page = running.open()
     page.keyboard.press("/")
     page.keyboard.type("ready e")
-    expect(rows(page)).to_have_count(3)
+    expect(rows(page)).to_have_count(2)
     page.keyboard.press("Escape")
     page.keyboard.press("Escape")
     page.keyboard.press("/")
