@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from launcher.errors import (
     AlreadyRunning,
     CommandFailed,
+    ConnectionLost,
     ExitCode,
     LauncherError,
     NotRunning,
@@ -24,7 +25,10 @@ from launcher.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator, Sequence
+
     from launcher.documents import ComponentDocument, StatusDocument
+    from launcher.following import Told
     from launcher.web.documents import LoginDocument
 
 ANSWER_TIMEOUT = 5.0
@@ -39,10 +43,6 @@ BY_EXIT_CODE: dict[int, type[LauncherError]] = {
     ExitCode.ALREADY_RUNNING: AlreadyRunning,
     ExitCode.TIMEOUT: WaitTimeout,
 }
-
-
-class ConnectionLost(CommandFailed):
-    """The launcher ended before it had answered."""
 
 
 class Client:
@@ -114,6 +114,61 @@ class Client:
         """Begin to stop the whole backend; returns at once."""
         return cast("StatusDocument", self.request("POST", "/shutdown"))
 
+    def events(
+        self,
+        names: Sequence[str] = (),
+        *,
+        since: str = "",
+        follow: bool = True,
+        patience: float | None = None,
+    ) -> Iterator[Told]:
+        """Return every transition, those that the launcher still knows first, through lost connections and restarts of the launcher.
+
+        Args:
+            names: components with all their replicas, entries of agents, or wildcards; all when empty.
+            since: the id of an event to go on after, or ``now``; empty for all that the launcher still knows.
+            follow: go on with what happens from now on.
+            patience: seconds that the launcher may be away; after that the iteration ends if it has taken its leave, and raises
+                ``NotRunning`` otherwise. By default ``launcher.following.PATIENCE``.
+        """
+        return self._followed(
+            "/events", [("component", name) for name in names], since, patience, follow=follow
+        )
+
+    def logs(
+        self,
+        names: Sequence[str] = (),
+        *,
+        lines: int = 100,
+        since: str = "",
+        level: str = "",
+        grep: str = "",
+        follow: bool = True,
+        patience: float | None = None,
+    ) -> Iterator[Told]:
+        """Return the last lines of the logs, and those that follow; other arguments as for ``events``.
+
+        Args:
+            names: components.
+            lines: how many of the past, of all components together, at most 10,000.
+            since: the id of an event to go on after, or the earliest time: ISO 8601, or seconds since the epoch.
+            level: the lowest level; all when empty.
+            grep: text that the message contains.
+            follow: go on with what is written from now on.
+            patience: seconds.
+        """
+        query = {
+            "n": str(lines),
+            "level": level,
+            "grep": grep,
+            "since": "" if since.startswith("@") else since,
+        }
+        pairs = [
+            *(("component", name) for name in names),
+            *((key, text) for key, text in query.items() if text),
+        ]
+        return self._followed("/logs", pairs, since if since.startswith("@") else "", patience, follow=follow)
+
     def login(self) -> LoginDocument:
         """Return an address that logs a browser in, once; raises ``CommandFailed`` when the launcher has no port for it."""
         return cast("LoginDocument", self.request("POST", "/login-codes"))
@@ -140,12 +195,11 @@ class Client:
         if timeout is not None:
             parameters["timeout"] = f"{timeout:g}"
         patience = None if waits and timeout is None else (timeout or 0.0) + self._answer_timeout
-        target = (
-            path
-            + ("?" if parameters else "")
-            + "&".join(f"{key}={quoted(value)}" for key, value in parameters.items())
-        )
-        status, body = self._exchange(f"{method} {target}", patience)
+        status, body = self._exchange(f"{method} {_target(path, parameters.items())}", patience)
+        return self._document(status, body)
+
+    def _document(self, status: int, body: bytes) -> dict[str, Any]:
+        """Return the document of an answer, or raise the error that it tells."""
         try:
             document = json.loads(body)
         except ValueError:
@@ -163,6 +217,26 @@ class Client:
         answer = self.request("POST", f"/components/{quoted(name)}/{verb}", timeout=timeout, waits=True)
         return cast("ComponentDocument", answer)
 
+    # -- streams --
+
+    def _followed(
+        self, path: str, pairs: Iterable[tuple[str, str]], since: str, patience: float | None, *, follow: bool
+    ) -> Iterator[Told]:
+        from launcher.following import PATIENCE, followed, streamed
+
+        query = [*pairs, ("follow", "1" if follow else "0")]
+
+        def opened(last: str) -> Generator[bytes, None, None]:
+            target = _target(path, [*query, *([("since", last)] if last else [])])
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                self._connect(connection)
+                yield from streamed(connection, _head(f"GET {target}"), self._refused)
+
+        return followed(opened, since, follow=follow, patience=PATIENCE if patience is None else patience)
+
+    def _refused(self, head: bytes, body: bytes) -> None:
+        self._document(_status(head), body)
+
     # -- bytes --
 
     def _exchange(self, line: str, patience: float | None) -> tuple[int, bytes]:
@@ -170,8 +244,7 @@ class Client:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             self._connect(connection)
             try:
-                head = f"{line} HTTP/1.1\r\nHost: launcher\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-                connection.sendall(head.encode("ascii"))
+                connection.sendall(_head(line))
                 return _received(connection, patience)
             except TimeoutError:
                 raise CommandFailed(
@@ -217,6 +290,17 @@ def _percent(character: str) -> str:
     return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogateescape"))
 
 
+def _target(path: str, pairs: Iterable[tuple[str, str]]) -> str:
+    query = "&".join(f"{key}={quoted(value)}" for key, value in pairs)
+    return f"{path}?{query}" if query else path
+
+
+def _head(line: str) -> bytes:
+    return f"{line} HTTP/1.1\r\nHost: launcher\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode(
+        "ascii"
+    )
+
+
 def _received(connection: socket.socket, patience: float | None) -> tuple[int, bytes]:
     """Read an answer whose end is told by its length.
 
@@ -241,8 +325,12 @@ def _received(connection: socket.socket, patience: float | None) -> tuple[int, b
             needed = split + 4 + _length(data[:split])
         if len(data) > LONGEST_ANSWER:
             raise ConnectionAbortedError("the answer has no end")
-    code = bytes(data[9:12])
-    return int(code) if code.isdigit() else 500, bytes(data[split + 4 : needed])
+    return _status(bytes(data[:split])), bytes(data[split + 4 : needed])
+
+
+def _status(head: bytes) -> int:
+    code = head[9:12]
+    return int(code) if code.isdigit() else 500
 
 
 def _length(head: bytearray) -> int:

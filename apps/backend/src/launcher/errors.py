@@ -120,6 +120,10 @@ class CommandFailed(LauncherError):
     """The running launcher refused or could not carry out a command."""
 
 
+class ConnectionLost(CommandFailed):
+    """The launcher ended before it had answered."""
+
+
 class UnknownComponent(LauncherError):
     """A command names a component that the plan does not have."""
 

@@ -49,14 +49,17 @@ def encode_retry(seconds: float) -> bytes:
 class Parser:
     """Makes events of bytes that arrive in pieces.
 
+    Args:
+        last_id: from where the stream goes on.
+
     Attributes:
         last_id: from where to go on when the stream breaks now; empty when nothing was told.
     """
 
-    def __init__(self) -> None:
-        self.last_id = ""
+    def __init__(self, last_id: str = "") -> None:
+        self.last_id = last_id
         self._rest = b""
-        self._id = ""
+        self._id = last_id
         self._kind = ""
         self._data: list[str] = []
 

@@ -36,6 +36,7 @@ COMMANDS = {
     "status": Command("status", "show every component and dependency"),
     "dashboard": Command("dashboard", "open the dashboard of the running launcher in a browser"),
     "logs": Command("logs", "show or follow the logs, whether a launcher runs or not"),
+    "events": Command("events", "show or follow every change of a phase, as the running launcher knows them"),
     "wait": Command("wait", "wait until a component is ready, stopped or completed"),
     "check": Command("check", "look for mistakes and show what a start would do, without starting anything"),
     "config": Command(
@@ -48,7 +49,7 @@ COMMANDS = {
     "init": Command("init", "write a first launcher.toml for this repository"),
 }
 
-LASTING = frozenset({"up", "run", "logs", "wait", "compare"})
+LASTING = frozenset({"up", "run", "logs", "events", "wait", "compare"})
 """Commands that may go on for as long as somebody lets them."""
 
 ALIASES = {"ps": "status", "ls": "status"}

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from launcher.cli.messages import say
 from launcher.cli.parser import add_project, add_timeout, paths_from
-from launcher.client import Client, ConnectionLost
-from launcher.errors import CommandFailed, ExitCode, LauncherError, NotRunning, WaitTimeout
+from launcher.client import Client
+from launcher.errors import CommandFailed, ConnectionLost, ExitCode, LauncherError, NotRunning, WaitTimeout
 
 if TYPE_CHECKING:
     import argparse

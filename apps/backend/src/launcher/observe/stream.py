@@ -131,6 +131,7 @@ class LogReader:
         self._accepts = accepts
         self._places = dict(places or {})
         self._exhausted: dict[str, tuple[int, int]] | None = None
+        self._ends: dict[str, Place] | None = None
 
     @property
     def position(self) -> str:
@@ -154,6 +155,12 @@ class LogReader:
             place = tail.found[number - 1][1] if number else tail.end
             if place is not None:
                 self._places[name] = place
+
+    def end(self) -> None:
+        """Read no further than to where the logs end now."""
+        self._ends = {
+            name: end for name in self._names() if (end := self._tail(name, 0, 0.0).end) is not None
+        }
 
     def changed(self) -> bool:
         """Whether there may be something to read; costs a look at each file."""
@@ -208,7 +215,8 @@ class LogReader:
 
     def _next_of(self, name: str) -> tuple[list[_Read], bool, bool]:
         """Return the next lines of one log, whether there are more, and whether some before them are lost."""
-        with _chain(self._directory / (name + SUFFIX)) as files:
+        with _chain(self._directory / (name + SUFFIX)) as chain:
+            files = self._before_end(name, chain)
             if not files:
                 return [], False, False
             place = self._places.get(name)
@@ -229,6 +237,16 @@ class LogReader:
                     more = start + len(block) < file.end or number + 1 < len(left)
                     return self._lines(name, file.mark, start, block), more, gap
             return [], False, gap
+
+    def _before_end(self, name: str, files: list[_File]) -> list[_File]:
+        """Leave out what is beyond the end."""
+        if self._ends is None:
+            return files
+        end = self._ends.get(name, Place("", 0))
+        index = next((i for i, file in enumerate(files) if file.mark == end.mark), len(files))
+        for file in files[index : index + 1]:
+            file.end = min(file.end, end.offset)
+        return files[index:]
 
     def _lines(self, name: str, mark: str, start: int, block: bytes) -> list[_Read]:
         reads: list[_Read] = []

@@ -15,7 +15,7 @@ from launcher.model.events import (
     StartRequested,
     StopRequested,
 )
-from launcher.model.state import AT_REST, ComponentState, FleetState, Phase
+from launcher.model.state import AT_REST, ComponentState, Desired, FleetState, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ class Control:
         """
         self._state(name)
         await self._supervisor.apply(StopRequested(name))
-        await self._reach(name, "stopped", _over, timeout)
+        await self._reach(name, "stopped", _over, timeout, overtaken=_wanted_up)
 
     async def restart(self, name: str, timeout: float) -> None:
         """Give a component a new incarnation; return when that is ready.
@@ -113,12 +113,16 @@ class Control:
 
         def over(fleet: FleetState) -> bool:
             states = [fleet.components[each] for each in wanted & set(fleet.components)]
-            return reached(fleet) or any(_hopeless(state, "ready", fleet) for state in states)
+            overtaken = _replicas_wanted(name, fleet) != replicas
+            return overtaken or reached(fleet) or any(_hopeless(state, "ready", fleet) for state in states)
 
         in_time = await self._supervisor.until(over, timeout)
         fleet = self.view().fleet
         if reached(fleet):
             return
+        now = _replicas_wanted(name, fleet)
+        if now != replicas and not fleet.draining:
+            raise CommandFailed(f"{name} is not scaled to {replicas}: it was scaled to {now} meanwhile")
         there = [fleet.components[each] for each in replicas_of(name, fleet.components)]
         slow = [state for state in there if state.phase not in UP or state.name not in wanted]
         what = "; ".join(f"{state.name} is {self._situation(state)}" for state in slow)
@@ -162,12 +166,16 @@ class Control:
         reached: Callable[[ComponentState], bool],
         timeout: float,
         refused: Callable[[ComponentState], bool] = lambda _state: False,
+        *,
+        overtaken: Callable[[ComponentState], bool] = lambda _state: False,
     ) -> None:
         self._state(name)
 
         def over(fleet: FleetState) -> bool:
             state = fleet.components.get(name)
-            return state is None or reached(state) or refused(state) or _hopeless(state, wanted, fleet)
+            if state is None or reached(state) or refused(state) or overtaken(state):
+                return True
+            return _hopeless(state, wanted, fleet)
 
         in_time = await self._supervisor.until(over, timeout)
         state = self._state(name)  # a replica may have left meanwhile
@@ -178,6 +186,8 @@ class Control:
                 f"cannot restart {name}: {state.failed_restart.message}; incarnation {state.incarnation} goes on",
                 hint=state.failed_restart.hint or f"see: launcher logs {name}",
             )
+        if overtaken(state):
+            raise CommandFailed(f"{name} is not {wanted}: it was asked to start meanwhile")
         if not in_time:
             raise WaitTimeout(f"{name} is not {wanted} after {timeout:g} s: it is {self._situation(state)}")
         if wanted != "stopped" and state.phase not in AT_REST:
@@ -226,3 +236,13 @@ def _hopeless(state: ComponentState, wanted: str, fleet: FleetState) -> bool:
 def _over(state: ComponentState) -> bool:
     """Whether nothing of it is left."""
     return state.phase in AT_REST and not state.lives
+
+
+def _wanted_up(state: ComponentState) -> bool:
+    """Whether somebody has asked for a start after it was asked to stop; then it may never rest."""
+    return state.desired is Desired.UP
+
+
+def _replicas_wanted(name: str, fleet: FleetState) -> int:
+    """Return how many replicas of a declared component somebody has asked for last."""
+    return len(set(replicas_of(name, fleet.components)) - fleet.leaving)

@@ -49,6 +49,7 @@ class JournalSource:
         self._asked = asked
         self._reason = ""
         self._seq = self._begin()
+        self._end: int | None = None
         self._news = asyncio.Event()
         journal.subscribe(self._wake)
 
@@ -78,7 +79,7 @@ class JournalSource:
         pieces = [self._gap()]
         self._news.clear()
         # What is not wanted is passed over here, so that nothing to send means that there is nothing.
-        while not any(pieces) and (entries := self._journal.after(self._seq, BATCH)):
+        while not any(pieces) and (entries := self._next()):
             pieces += [self._encoded(entry) for entry in entries if self._wants(entry)]
             self._seq = entries[-1].seq
         return b"".join(pieces)
@@ -86,6 +87,10 @@ class JournalSource:
     async def news(self) -> None:
         """Wait for the next entry."""
         await self._news.wait()
+
+    async def end(self) -> None:
+        """Read to the latest entry and no further."""
+        self._end = self._journal.last
 
     def close(self) -> None:
         """Wait for nothing more."""
@@ -107,6 +112,10 @@ class JournalSource:
         self._seq, self._reason = max(self._seq, self._journal.gone), ""
         return encoded("gap", document, self.position)
 
+    def _next(self) -> tuple[Entry, ...]:
+        left = BATCH if self._end is None else min(BATCH, self._end - self._seq)
+        return self._journal.after(self._seq, max(0, left))
+
     def _wants(self, entry: Entry) -> bool:
         return not self._wanted or any(stands_for(text, entry.transition.component) for text in self._wanted)
 
@@ -120,10 +129,10 @@ async def stream_events(port: ControlPort, request: Request) -> Response:
     journal = port.journal
     known = {*port.view().plan.components, *(entry.transition.component for entry in journal.entries)}
     wanted = chosen(request, known)
-    since = request.query.get("since", "")
-    if since not in {"", NOW} and not _ID.fullmatch(since):
+    since = request.query.get("since")
+    if since not in {None, NOW} and not _ID.fullmatch(since or ""):
         raise Refusal(400, f'"{since}" is no point to go on from', hint="give the id of an event, or now")
-    asked = request.headers.get("last-event-id", "") or since
+    asked = request.headers.get("last-event-id", "") or since or ""
 
     async def source() -> Source:
         return JournalSource(journal, asked, wanted)

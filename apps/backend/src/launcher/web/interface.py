@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from launcher.web.doors import TOKEN_FILE, LoopbackPort, SocketFile
@@ -51,5 +52,4 @@ class Interface:
 
     async def close(self) -> None:
         """Take no more requests, let answers under way be finished for a moment, then end all connections."""
-        for server in reversed(self._servers):
-            await server.close()
+        await asyncio.gather(*(server.close() for server in self._servers))

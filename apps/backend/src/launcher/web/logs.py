@@ -39,9 +39,18 @@ GREP = Parameter(
     {"type": "string"},
     "Text that the message contains. No regular expression: one that takes for ever would stop the launcher.",
 )
+_PLACE = "[^:,]+:[0-9a-f]{8}:[0-9]{1,15}"
+
 SINCE = Parameter(
     "since",
-    {"type": "string"},
+    {
+        "type": "string",
+        "anyOf": [
+            {"pattern": f"^@({_PLACE}(,{_PLACE})*)?$"},
+            {"format": "date-time"},
+            {"pattern": r"^[0-9]{1,12}(\.[0-9]{1,9})?$"},
+        ],
+    },
     "The id of the last event that was received, or the earliest time: ISO 8601, or seconds since the epoch. `Last-Event-ID` wins.",
 )
 QUERY = (COMPONENTS, LINES, LEVEL, GREP, SINCE, FOLLOW)
@@ -76,6 +85,10 @@ class LogSource:
         """Wait until a file has grown."""
         while not self._reader.changed():  # noqa: ASYNC110 (a file tells nobody that it has grown)
             await asyncio.sleep(POLL)
+
+    async def end(self) -> None:
+        """Read to where the files end now."""
+        await asyncio.to_thread(self._reader.end)
 
     def close(self) -> None:
         """Nothing is held open between two readings."""
@@ -113,11 +126,11 @@ def _since(request: Request) -> tuple[float, dict[str, Place] | None]:
     Raises:
         Refusal: it is neither.
     """
-    text = request.headers.get("last-event-id", "") or request.query.get("since", "")
+    text = request.headers.get("last-event-id", "") or request.query.get("since")
+    if text is None:
+        return 0.0, None
     try:
-        if text.startswith("@"):
-            return 0.0, decode_position(text)
-        return (moment(text) if text else 0.0), None
+        return (0.0, decode_position(text)) if text.startswith("@") else (moment(text), None)
     except ValueError:
         hint = "give the id of an event, a time such as 2026-01-31T14:30:00Z, or seconds since the epoch"
         raise Refusal(400, f'"{text}" is no point to go on from', hint=hint) from None

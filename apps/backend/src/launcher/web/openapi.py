@@ -58,16 +58,14 @@ def openapi_document(routes: Sequence[Route]) -> Json:
     paths: dict[str, Json] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
+    error = _json(schema(ErrorDocument, schemas))
     return {
         "openapi": "3.1.0",
         "info": {"title": "launcher", "version": __version__, "description": ABOUT},
         "paths": paths,
         "components": {
             "schemas": dict(sorted(schemas.items())),
-            "responses": {
-                code: {"description": text, "content": _json(schema(ErrorDocument, schemas))}
-                for code, text in REFUSALS.items()
-            },
+            "responses": {code: {"description": text, "content": error} for code, text in REFUSALS.items()},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{"token": []}],
@@ -96,14 +94,23 @@ def _operation(route: Route, schemas: dict[str, Json]) -> Json:
 
 def _answer(route: Route, schemas: dict[str, Json]) -> Json:
     if route.stream:
-        gap = schema(GapDocument, schemas)["$ref"]
-        data = schema(route.answer, schemas)["$ref"]
-        told = f"Events of the kind `{route.stream}`, whose data are {data}, and of the kind `gap`, whose data are {gap}."
-        return {"description": told, "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+        events = [_event(route.stream, route.answer, schemas), _event("gap", GapDocument, schemas)]
+        told = "A stream of events; the schema is that of each of them."
+        return {"description": told, "content": {"text/event-stream": {"schema": {"oneOf": events}}}}
     if route.status == 303:
         return {"description": "Go on there.", "headers": {"Location": {"schema": {"type": "string"}}}}
     body = schema(route.answer, schemas) if route.answer is not None else {"type": "object"}
     return {"description": "Done." if route.status == 200 else "Begun.", "content": _json(body)}
+
+
+def _event(kind: str, document: Any, schemas: dict[str, Json]) -> Json:
+    data = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": schema(document, schemas),
+    }
+    properties = {"event": {"const": kind}, "data": data, "id": {"type": "string"}}
+    return {"type": "object", "properties": properties, "required": ["event", "data"]}
 
 
 def _json(body: Json) -> Json:

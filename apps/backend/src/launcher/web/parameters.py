@@ -12,7 +12,7 @@ from launcher.errors import UnknownComponent
 from launcher.web.messages import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from launcher.web.messages import Request
 
@@ -53,14 +53,30 @@ FOLLOW = Parameter(
 )
 
 
+def check_query(request: Request, known: Sequence[Parameter]) -> None:
+    """See that a request asks for nothing that its route does not know, as a mistyped word would.
+
+    Raises:
+        Refusal: it does, or asks twice for what can only be one.
+    """
+    schemas = {parameter.name: parameter.schema for parameter in known}
+    for name in request.query:
+        if name not in schemas:
+            hint = did_you_mean(name, list(schemas), what="parameters") if schemas else "it takes none"
+            raise Refusal(400, f'{request.path} takes no parameter "{name}"', hint=hint)
+        times = len(request.every(name))
+        if times > 1 and schemas[name]["type"] != "array":
+            raise Refusal(400, f'the parameter "{name}" is given {times} times', hint="give it once")
+
+
 def timeout(request: Request, default: float) -> float:
     """Return the seconds that a request may take.
 
     Raises:
         Refusal: they are no number, or too many.
     """
-    text = request.query.get("timeout", "")
-    if not text:
+    text = request.query.get("timeout")
+    if text is None:
         return default
     try:
         seconds = float(text)
@@ -81,7 +97,9 @@ def whole(request: Request, name: str, default: int, most: int) -> int:
     text = request.query.get(name, str(default))
     # The length first: a number of many digits takes long to read.
     if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and int(text) <= most):
-        raise Refusal(400, f'"{text}" is no {name}', hint=f"?{name}=N, a whole number from 0 to {most}")
+        raise Refusal(
+            400, f'"{text}" is no number for {name}', hint=f"?{name}=N, a whole number from 0 to {most}"
+        )
     return int(text)
 
 
@@ -91,10 +109,12 @@ def flag(request: Request, name: str, *, default: bool) -> bool:
     Raises:
         Refusal: it is none.
     """
-    text = request.query.get(name, "")
-    if text and text not in TRUTH:
-        raise Refusal(400, f'"{text}" is no {name}', hint=f"?{name}={' or '.join(TRUTH)}")
-    return TRUTH.get(text, default)
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if text not in TRUTH:
+        raise Refusal(400, f'"{text}" is no truth value for {name}', hint=f"?{name}={' or '.join(TRUTH)}")
+    return TRUTH[text]
 
 
 def chosen(request: Request, known: Collection[str]) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from launcher.web.documents import (
 from launcher.web.login import log_in, new_login_code
 from launcher.web.messages import Refusal, Request, Response, json_response
 from launcher.web.openapi import openapi_document
-from launcher.web.parameters import LONGEST, TIMEOUT, Parameter, timeout
+from launcher.web.parameters import LONGEST, TIMEOUT, Parameter, check_query, timeout
 from launcher.web.route import Route
 from launcher.web.static import STATIC, asset
 
@@ -159,7 +159,7 @@ async def dispatch(port: ControlPort, request: Request) -> Response:
     """Hand a request to its route.
 
     Raises:
-        Refusal: no route has this path, or not with this method.
+        Refusal: no route has this path, or not with this method, or not with these parameters.
         LauncherError: what the handler raises.
     """
     if request.method == "GET" and (file := asset(request.path)) is not None:
@@ -170,6 +170,7 @@ async def dispatch(port: ControlPort, request: Request) -> Response:
         if names is None:
             continue
         if route.method == request.method:
+            check_query(request, route.query)
             return await route.handle(port, replace(request, names=names))
         allowed.append(route.method)
     if allowed:

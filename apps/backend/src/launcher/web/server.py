@@ -37,6 +37,9 @@ ACCEPT_STEPS = 5
 """Turns of the loop from an accepted connection to the first step of its task, with some to spare."""
 
 
+CROWD = 2
+"""How many times as many clients as are served there may be, while those who are turned away are told so; more are not answered."""
+
 ALWAYS = (
     ("Cache-Control", "no-store"),
     ("X-Content-Type-Options", "nosniff"),
@@ -114,7 +117,7 @@ class Server:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         client = _Client(self._port, self._door, reader, writer, self._limits)
         task = asyncio.current_task()
-        if task is None or self._server is None:
+        if task is None or self._server is None or len(self._clients) >= CROWD * self._limits.connections:
             writer.transport.abort()
             return
         self._clients[task] = client
@@ -169,6 +172,7 @@ class _Client:
         """Answer requests until either side has enough."""
         if busy:
             await self._send(error_response(Refusal(503, "too many clients", hint="try again")), head=False)
+            await self._close()
             return
         while not self._last and await self._await_request():
             await self._exchange()
@@ -238,7 +242,7 @@ class _Client:
                 return Request(
                     request.method.decode("ascii"),
                     path,
-                    dict(pairs := parse_qsl(query)),
+                    dict(pairs := parse_qsl(query, keep_blank_values=True)),
                     bytes(body),
                     headers=_headers(request.headers),
                     pairs=tuple(pairs),

@@ -46,6 +46,10 @@ class Source(Protocol):
         """Wait until there may be something to read."""
         ...
 
+    async def end(self) -> None:
+        """Have nothing beyond what there is now."""
+        ...
+
     def close(self) -> None:
         """Let go of everything."""
         ...
@@ -77,8 +81,10 @@ class Stream:
             yield sse.encode_retry(RETRY) + (begin or sse.encode_mark(source.position))
             spoken = time.monotonic()
             while True:
-                # Looked at first: what has happened until the stream was to end is still sent.
+                # Looked at first: what has happened until the stream was to end is still sent, and nothing later.
                 over = self._over.is_set()
+                if over:
+                    await source.end()
                 while piece := await source.read():
                     yield piece
                     spoken = time.monotonic()

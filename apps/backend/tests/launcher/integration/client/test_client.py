@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from launcher.client import Client, ConnectionLost, quoted
+from launcher.client import Client, quoted
 from launcher.errors import (
     CommandFailed,
+    ConnectionLost,
     ExitCode,
     LauncherError,
     NotRunning,

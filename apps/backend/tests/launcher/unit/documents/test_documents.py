@@ -98,6 +98,7 @@ def test_the_status_document() -> None:
         "uptime": 1.5,
         "state": "starting",
         "log_dir": "/srv/logs",
+        "api": None,
     }
     api, db = document["components"]
     assert api["phase"] == "waiting"
