@@ -90,13 +90,13 @@ class Run:
 
 
 RUNS = (
-    Run("multi", "", (Picture("dashboard", "light", 1280, 800, "api"),)),
+    Run("multi", "", (Picture("dashboard", "light", 1280, 700, "api"),)),
     Run(
         "single",
         TROUBLE,
         (
-            Picture("dashboard-dark", "dark", 1280, 800),
-            Picture("dashboard-failure", "light", 1280, 800, "mailer", "Events"),
+            Picture("dashboard-dark", "dark", 1280, 760),
+            Picture("dashboard-failure", "light", 1280, 760, "mailer", "Events"),
             Picture("dashboard-narrow", "light", 360, 720),
         ),
     ),

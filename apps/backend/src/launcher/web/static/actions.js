@@ -66,7 +66,8 @@ function confirmed(verb, name, dependents) {
   const dialog = document.getElementById("confirm");
   put(document.getElementById("confirm-title"), `${DOING[verb]} ${name}?`);
   const many = dependents.length > 1;
-  const who = `${counted(dependents.length, "component")} ${many ? "depend" : "depends"} on it, and ${many ? "go" : "goes"} on running meanwhile:`;
+  const [depend, go] = many ? ["depend", "go"] : ["depends", "goes"];
+  const who = `${counted(dependents.length, "component")} ${depend} on it, and ${go} on running meanwhile:`;
   put(document.getElementById("confirm-text"), who);
   document.getElementById("confirm-names").replaceChildren(...dependents.map((each) => h("li", {}, each)));
   put(document.getElementById("confirm-yes"), `${DOING[verb]} ${name}`);

@@ -168,7 +168,8 @@ function drawBanner() {
   if (state.signedOut) {
     explain(banner, "The session has ended.", "Get a new link with", "launcher dashboard");
   } else {
-    explain(banner, `Disconnected since ${since}.`, "This page goes on by itself when the launcher is back:", `launcher up --api ${location.port}`);
+    const line = `launcher up --api ${location.port}`;
+    explain(banner, `Disconnected since ${since}.`, "This page goes on by itself when the launcher is back:", line);
   }
 }
 

@@ -48,7 +48,8 @@ export class Arrows {
 function bracket(lane, from, to, width) {
   const turn = Math.min(4, Math.abs(to - from) / 2) * Math.sign(to - from);
   const round = Math.abs(turn);
-  return `M${width} ${from}H${lane + round}Q${lane} ${from} ${lane} ${from + turn}V${to - turn}Q${lane} ${to} ${lane + round} ${to}H${width - HEAD}`;
+  const out = `M${width} ${from}H${lane + round}Q${lane} ${from} ${lane} ${from + turn}`;
+  return `${out}V${to - turn}Q${lane} ${to} ${lane + round} ${to}H${width - HEAD}`;
 }
 
 function head(width, y) {

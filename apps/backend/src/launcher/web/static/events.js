@@ -40,7 +40,8 @@ export class Events {
   /** Adds a line that is about no component. */
   say(text) {
     const now = Date.now() / 1000;
-    const node = h("div", { class: "event remark" }, h("time", { title: fullTime(now) }, clock(now)), h("span", { class: "message" }, text));
+    const time = h("time", { title: fullTime(now) }, clock(now));
+    const node = h("div", { class: "event remark" }, time, h("span", { class: "message" }, text));
     this.#put({ node, name: "", time: now * 1000, after: "" });
   }
 

@@ -93,7 +93,8 @@ export class List {
     const restarts = h("span", { class: "restarts" });
     const since = h("span", { class: "since" });
     const note = h("span", { class: "note" });
-    const row = h("div", { class: "row", role: "option" }, sign, phase, h("span", { class: "what" }, name, kind), cpu, memory, restarts, since, note);
+    const what = h("span", { class: "what" }, name, kind);
+    const row = h("div", { class: "row", role: "option" }, sign, phase, what, cpu, memory, restarts, since, note);
     row.update = (item) => {
       row.dataset.name = item.name;
       attribute(row, "data-phase", item.phase);

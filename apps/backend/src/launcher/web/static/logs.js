@@ -37,7 +37,8 @@ export class Logs {
 
   constructor() {
     this.#level.append(...LEVELS.map((level) => h("option", { value: level }, level || "all levels")));
-    this.element = h("div", { class: "logs" }, h("div", { class: "tools" }, this.#search, this.#level, this.#follow), this.#problem, this.#lines);
+    const tools = h("div", { class: "tools" }, this.#search, this.#level, this.#follow);
+    this.element = h("div", { class: "logs" }, tools, this.#problem, this.#lines);
     let typing = 0;
     this.#search.addEventListener("input", () => {
       clearTimeout(typing);

@@ -4,7 +4,7 @@ import { duration, milliseconds } from "./format.js";
 import { depths, graphOf } from "./graph.js";
 
 /** Phases in the order in which somebody would want to hear of them. */
-export const PHASES = ["failed", "backoff", "unready", "down", "starting", "stopping", "waiting", "unknown", "ready", "up", "completed", "stopped"];
+export const PHASES = "failed backoff unready down starting stopping waiting unknown ready up completed stopped".split(" ");
 
 /** Phases that need somebody to look. */
 export const TROUBLE = new Set(["failed", "backoff", "unready", "down"]);

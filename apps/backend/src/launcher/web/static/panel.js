@@ -32,7 +32,8 @@ export class Panel {
     this.#logs = logs;
     this.#events = events;
     this.#to = callbacks;
-    const close = h("button", { type: "button", class: "close", "aria-label": "Close (Escape)", title: "Close (Esc)", click: () => callbacks.closed() }, "×");
+    const leave = () => callbacks.closed();
+    const close = h("button", { type: "button", class: "close", "aria-label": "Close (Escape)", click: leave }, "×");
     element.append(
       h("div", { class: "head" }, this.#sign, this.#subject, this.#phase, close),
       this.#problem,

@@ -9,7 +9,17 @@ const SPAN = 10 * 60 * 1000;
 const HEIGHT = 26;
 const WIDTH = 600;
 
-const LEVEL = { ready: 1, completed: 1, unready: 0.7, starting: 0.5, stopping: 0.4, waiting: 0.25, backoff: 0.25, failed: 0.08, stopped: 0.08 };
+const LEVEL = {
+  ready: 1,
+  completed: 1,
+  unready: 0.7,
+  starting: 0.5,
+  stopping: 0.4,
+  waiting: 0.25,
+  backoff: 0.25,
+  failed: 0.08,
+  stopped: 0.08,
+};
 
 /** A strip; `show(changes, now)` draws changes, oldest first, as { time, after } in milliseconds. */
 export class Strip {
@@ -22,12 +32,15 @@ export class Strip {
     if (changes.length === 0) return;
     const begin = Math.max(now - SPAN, changes[0].time);
     const scale = WIDTH / Math.max(1, now - begin);
-    const pieces = changes.map(({ time, after }, place) => ({ place, after, from: Math.max(begin, time), to: changes[place + 1]?.time ?? now }));
-    keyed(this.#canvas, pieces.filter(({ from, to }) => to > from), ({ place }) => place, () => {
+    const pieces = changes
+      .map(({ time, after }, place) => ({ place, after, from: Math.max(begin, time), to: changes[place + 1]?.time ?? now }))
+      .filter(({ from, to }) => to > from);
+    keyed(this.#canvas, pieces, ({ place }) => place, () => {
       const piece = svg("rect", { fill: "currentColor" });
       piece.update = ({ after, from, to }) => {
         const height = HEIGHT * (LEVEL[after] ?? 0.25);
-        const box = { "data-phase": after, x: ((from - begin) * scale).toFixed(1), width: Math.max(1, (to - from) * scale).toFixed(1), y: HEIGHT - height, height };
+        const [x, width] = [(from - begin) * scale, Math.max(1, (to - from) * scale)];
+        const box = { "data-phase": after, x: x.toFixed(1), width: width.toFixed(1), y: HEIGHT - height, height };
         for (const [name, value] of Object.entries(box)) attribute(piece, name, value);
       };
       return piece;
