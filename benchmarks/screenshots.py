@@ -183,8 +183,8 @@ def take(page: Page, picture: Picture, shown: Mapping[str, str]) -> None:
     if picture.opened:
         page.locator(f'[data-name="{picture.opened}"]').click()
         page.get_by_role("tab", name=picture.tab).click()
-        # The focus ring belongs to whoever uses the keyboard.
-        page.evaluate("document.activeElement.blur()")
+    # The focus ring belongs to whoever uses the keyboard.
+    page.evaluate("document.activeElement.blur()")
     page.locator(".line, .event").first.wait_for(state="attached")
     steady = page.locator('.row:is([data-phase="starting"], [data-phase="waiting"])')
     steady.first.wait_for(state="detached", timeout=PATIENCE * 1000)

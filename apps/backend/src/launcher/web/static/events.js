@@ -11,7 +11,7 @@ const KEPT = 500;
 export class Events {
   #strip = new Strip();
   #list = h("div", { class: "events", role: "log", "aria-label": "Events", "aria-live": "off", tabindex: 0 });
-  element = h("div", { class: "happened" }, this.#strip.element, this.#list);
+  element = h("div", { class: "happened", role: "tabpanel", "aria-label": "Events" }, this.#strip.element, this.#list);
   #none = h("p", { class: "nothing" }, "No events yet.");
   #items = [];
   #name = "";

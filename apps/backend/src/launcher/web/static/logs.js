@@ -38,7 +38,7 @@ export class Logs {
   constructor() {
     this.#level.append(...LEVELS.map((level) => h("option", { value: level }, level || "all levels")));
     const tools = h("div", { class: "tools" }, this.#search, this.#level, this.#follow);
-    this.element = h("div", { class: "logs" }, tools, this.#problem, this.#lines);
+    this.element = h("div", { class: "logs", role: "tabpanel", "aria-label": "Log" }, tools, this.#problem, this.#lines);
     let typing = 0;
     this.#search.addEventListener("input", () => {
       clearTimeout(typing);
@@ -173,13 +173,13 @@ export class Logs {
 }
 
 function lineOf(line, named) {
-  const level = line.level || (line.stream === "stderr" ? "stderr" : "");
+  const level = (line.level || (line.stream === "stderr" ? "stderr" : "")).toLowerCase();
   return h(
     "div",
-    { class: "line", "data-level": level.toLowerCase() || null, "data-stream": line.stream },
+    { class: "line", "data-level": level || null, "data-stream": line.stream },
     h("time", { title: fullTime(line.time) }, clock(line.time)),
     named ? h("span", { class: "from" }, line.component || "launcher") : null,
-    h("span", { class: "level" }, level.toLowerCase()),
+    level && level !== "info" ? h("span", { class: "level" }, level) : null, // most are info: silence says so
     h("span", { class: "message" }, line.message.replace(ESCAPES, "")),
   );
 }

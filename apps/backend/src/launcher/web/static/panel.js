@@ -76,7 +76,10 @@ export class Panel {
     this.#events.show(row ? row.name : "");
     this.#logs.element.hidden = this.#tab !== "logs";
     this.#events.element.hidden = this.#tab !== "events";
-    for (const tab of this.#tabs.children) attribute(tab, "aria-selected", String(tab.dataset.tab === this.#tab));
+    for (const tab of this.#tabs.children) {
+      attribute(tab, "aria-selected", String(tab.dataset.tab === this.#tab));
+      attribute(tab, "tabindex", tab.dataset.tab === this.#tab ? 0 : -1);
+    }
   }
 
   #makeButtons() {
@@ -103,7 +106,7 @@ export class Panel {
     this.#tabs.addEventListener("keydown", (event) => {
       if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
       pick(this.#tab === "logs" ? "events" : "logs");
-      this.#tabs.querySelector("[aria-selected=true]").focus();
+      this.#tabs.querySelector(`[data-tab=${this.#tab}]`).focus();
     });
   }
 
@@ -207,9 +210,9 @@ function factsOf(row, state) {
   ];
   const since = duration(document.seconds + state.age);
   if (row.external) return [["address", document.url], ["latency", latencyOf(row)], ["since", since], ...links];
-  const next = document.next_attempt_in === null ? "" : duration(Math.ceil(Math.max(0, document.next_attempt_in - state.age)));
+  const next = document.next_attempt_in === null ? "" : `in ${duration(Math.ceil(Math.max(0, document.next_attempt_in - state.age)))}`;
   return [
-    ["next attempt in", next],
+    ["next attempt", next],
     ["waits for", document.waits_for.map((wait) => `${wait.name}: ${wait.what}`).join(", ")],
     ["address", linked(document.url)],
     ["kind", document.kind],
