@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 from pathlib import Path
 from urllib.error import HTTPError
 
@@ -72,6 +73,50 @@ def test_every_component_is_shown_and_nothing_complains(running: Dashboard) -> N
         expect(row(page, name).locator("use")).to_have_attribute("href", "#glyph-ready")
     expect(page.locator("#overall")).to_have_text("up")
     assert running.complaints == []
+
+
+def test_components_that_share_a_process_stand_together(backend: Project, dashboard: Dashboard) -> None:
+    """In one process, its components stand in one block that names it; the command stands among those with their own."""
+    dashboard.start("--mode", "single")
+    page = dashboard.open()
+    pid = backend.status()["launcher"]["pid"]
+    shared = page.get_by_role("group", name=f"the launcher's process, PID {pid}")
+    expect(shared.locator(".name")).to_have_text(["api", "worker"])
+    expect(page.get_by_role("group", name="a process each").locator(".name")).to_have_text(["echo"])
+
+
+def test_figures_are_shown_where_they_are_known(running: Dashboard) -> None:
+    """CPU and memory of a component stand in its row if the status document has them; what is not known is left empty."""
+    page = running.open()
+    document = running.project.component("worker")
+    cpu, memory = (document.get(figure) is not None for figure in ("cpu", "memory"))
+    expect(row(page, "worker").locator(".cpu")).to_have_text(re.compile(r"^[\d.]+ %$" if cpu else "^$"))
+    expect(row(page, "worker").locator(".memory")).to_have_text(
+        re.compile(r"^[\d.]+ MiB$" if memory else "^$")
+    )
+
+
+def test_an_external_dependency_is_shown_and_missed(project: Project, dashboard: Dashboard) -> None:
+    """A service that is up shows its latency; when it has gone, the row says why, and a component that needs it waits."""
+    with socket.create_server(("127.0.0.1", 0)) as service:
+        port = service.getsockname()[1]
+        project.write(jobs=AGENT).declare(f"""
+            [components.worker]
+            run = "jobs:run"
+            depends_on = ["store"]
+
+            [dependencies.store]
+            url = "tcp://127.0.0.1:{port}"
+            period = "200ms"
+        """)
+        dashboard.start()
+        page = dashboard.open()
+        expect(row(page, "store").locator(".phase")).to_have_text("up")
+        expect(row(page, "store").locator(".cpu")).to_have_text(re.compile(r"^[\d.]+ ms$"))
+    expect(row(page, "store").locator(".phase")).to_have_text("down")
+    expect(row(page, "store").locator(".note")).to_contain_text("refused")
+    row(page, "store").click()
+    expect(panel(page).locator(".facts")).to_contain_text("needed byworker")
 
 
 def test_a_link_works_once(running: Dashboard) -> None:

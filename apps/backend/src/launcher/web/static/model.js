@@ -53,12 +53,18 @@ function noteOf(document) {
   }
   const ended = TROUBLE.has(document.phase) && document.last_exit?.message;
   if (ended || (document.reason && document.phase !== "completed")) parts.push(ended || document.reason);
+  if (document.loop?.blocked) parts.push(`event loop ${blocking(document.loop)}`);
   if (document.beside) parts.push(document.beside);
   if (document.held) parts.push("its clients are answered with 503");
   return parts.join(" · ");
 }
 
-/** Returns the address or the latency: what there is to say of a row where others have figures. */
+/** Says for how long an event loop has been blocked, and by whom, if that is known. */
+export function blocking(loop) {
+  return `blocked for ${duration(loop.lag)}${loop.where ? ` at ${loop.where}` : ""}${loop.by ? ` by ${loop.by}` : ""}`;
+}
+
+/** Returns how long the last check took, which stands where others have figures. */
 export function latencyOf(row) {
   return row.document.latency === null ? "" : milliseconds(row.document.latency);
 }

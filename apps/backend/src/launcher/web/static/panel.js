@@ -4,7 +4,7 @@ import { KEPT, sparkline } from "./chart.js";
 import { attribute, glyph, h, keyed, put } from "./dom.js";
 import { bytes, duration, fullTime, milliseconds, percent } from "./format.js";
 import { LEAST } from "./list.js";
-import { latencyOf } from "./model.js";
+import { blocking, latencyOf } from "./model.js";
 
 const AT_REST = new Set(["stopped", "failed", "completed"]);
 
@@ -235,7 +235,7 @@ function factsOf(row, state) {
 function loopOf(loop) {
   if (!loop) return "";
   if (!loop.blocked) return loop.answered ? `answers in ${milliseconds(loop.lag)}` : "has not answered yet";
-  return `blocked for ${duration(loop.lag)}${loop.where ? ` at ${loop.where}` : ""}${loop.by ? ` by ${loop.by}` : ""}`;
+  return blocking(loop);
 }
 
 function checkOf(check) {
