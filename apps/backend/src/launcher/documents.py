@@ -80,6 +80,7 @@ class ComponentDocument(TypedDict):
     held: bool
     restarts: int
     reason: str
+    depends_on: list[str]
     waits_for: list[WaitDocument]
     next_attempt_in: float | None
     last_exit: ExitDocument | None
@@ -188,6 +189,7 @@ def component_document(view: View, name: str) -> ComponentDocument:
         "held": view.held(name),
         "restarts": state.total_restarts,
         "reason": redacted(state.reason),
+        "depends_on": list(spec.depends_on),
         "waits_for": [{"name": wait.name, "what": redacted(wait.what)} for wait in view.waits_for(name)],
         "next_attempt_in": None if attempt is None else _seconds(attempt - view.now),
         "last_exit": None if state.last_exit is None else exit_document(state.last_exit),

@@ -34,6 +34,7 @@ COMMANDS = {
         "scale", "run another number of replicas; returns when new ones are ready and others gone"
     ),
     "status": Command("status", "show every component and dependency"),
+    "dashboard": Command("dashboard", "open the dashboard of the running launcher in a browser"),
     "logs": Command("logs", "show or follow the logs, whether a launcher runs or not"),
     "events": Command("events", "show or follow every change of a phase, as the running launcher knows them"),
     "wait": Command("wait", "wait until a component is ready, stopped or completed"),

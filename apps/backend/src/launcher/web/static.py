@@ -6,8 +6,31 @@ from pathlib import Path
 
 from launcher.web.messages import Response
 
+SCRIPTS = (
+    "actions",
+    "api",
+    "app",
+    "arrows",
+    "chart",
+    "connection",
+    "dom",
+    "events",
+    "format",
+    "graph",
+    "list",
+    "logs",
+    "model",
+    "panel",
+    "strip",
+)
+"""The modules of the dashboard; ``app`` is the first that is loaded."""
+
 STATIC = {
     "/": ("index.html", "text/html; charset=utf-8"),
+    "/style.css": ("style.css", "text/css; charset=utf-8"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+    "/icon-alert.svg": ("icon-alert.svg", "image/svg+xml"),
+    **{f"/{name}.js": (f"{name}.js", "text/javascript; charset=utf-8") for name in SCRIPTS},
 }
 """Path of a request to the file below ``static/`` and its content type."""
 

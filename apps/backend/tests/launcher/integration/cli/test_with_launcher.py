@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from launcher.cli.down import alive, holder, locked
+from tests.launcher.acceptance.project import free_port
 from tests.launcher.integration.cli.project import Project
 
 SLEEPERS = f"""
@@ -158,3 +160,34 @@ def test_a_lock_file_that_says_nothing(tmp_path: Path) -> None:
     assert not locked(tmp_path / "lock")
     (tmp_path / "lock").write_text(json.dumps([1]))
     assert holder(tmp_path / "lock") == 0
+
+
+def test_dashboard_opens_or_prints_a_link(project: Project) -> None:
+    """``dashboard`` hands a link to the user's browser, or prints it where there is none, or when that is asked for."""
+    browser = project.root / "browser"
+    browser.write_text('#!/bin/sh\necho "$1" >opened\n')
+    browser.chmod(0o700)
+    port = free_port()
+    project.declare(SLEEPERS)
+    assert project.run("up", "-d", "--api", str(port)).returncode == 0
+    link = re.compile(rf"http://127\.0\.0\.1:{port}/login\?once=[\w-]+\n")
+    opened = project.run("dashboard", BROWSER=str(browser))
+    assert (opened.returncode, opened.stdout) == (0, "")
+    assert link.fullmatch((project.root / "opened").read_text())
+    for words, environ in (
+        (("dashboard", "--print"), {"BROWSER": str(browser)}),
+        (("dashboard",), {"BROWSER": "false"}),
+    ):
+        printed = project.run(*words, **environ)
+        assert printed.returncode == 0
+        assert link.fullmatch(printed.stdout)
+    project.run("down")
+
+
+def test_dashboard_without_a_port_says_how_to_get_one(running: Project) -> None:
+    """A launcher without a port for browsers is told from one that does not run, each with what to do."""
+    refused = running.run("dashboard")
+    assert refused.returncode == 1
+    assert "launcher up --api" in refused.stderr
+    running.run("down")
+    assert running.run("dashboard").returncode == 4
