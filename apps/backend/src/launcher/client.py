@@ -25,6 +25,7 @@ from launcher.errors import (
 
 if TYPE_CHECKING:
     from launcher.documents import ComponentDocument, StatusDocument
+    from launcher.web.explanations import WhyDocument
 
 ANSWER_TIMEOUT = 5.0
 """Seconds that the launcher may take for what needs no waiting; its loop never blocks, so that this is a sign of great distress."""
@@ -70,6 +71,10 @@ class Client:
     def component(self, name: str) -> ComponentDocument:
         """Return the document of one component."""
         return cast("ComponentDocument", self.request("GET", f"/components/{quoted(name)}"))
+
+    def why(self, name: str) -> WhyDocument:
+        """Return why a component is as it is."""
+        return cast("WhyDocument", self.request("GET", f"/components/{quoted(name)}/why"))
 
     def start(self, name: str, timeout: float | None = None) -> ComponentDocument:
         """Start a component and what it needs; returns when it is ready or has completed.

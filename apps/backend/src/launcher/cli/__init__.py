@@ -34,6 +34,10 @@ COMMANDS = {
         "scale", "run another number of replicas; returns when new ones are ready and others gone"
     ),
     "status": Command("status", "show every component and dependency"),
+    "why": Command(
+        "why",
+        "say why components are as they are: what they wait for, why they failed, what blocks their stop",
+    ),
     "logs": Command("logs", "show or follow the logs, whether a launcher runs or not"),
     "wait": Command("wait", "wait until a component is ready, stopped or completed"),
     "check": Command("check", "look for mistakes and show what a start would do, without starting anything"),

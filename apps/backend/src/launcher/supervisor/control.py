@@ -16,11 +16,13 @@ from launcher.model.events import (
     StopRequested,
 )
 from launcher.model.state import AT_REST, ComponentState, FleetState, Phase
+from launcher.supervisor.observer import ANSWER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from launcher.core.view import View
+    from launcher.supervisor.observer import Observer
     from launcher.supervisor.supervisor import Supervisor
 
 UP = frozenset({Phase.READY, Phase.COMPLETED})
@@ -30,14 +32,29 @@ CONDITIONS = ("ready", "stopped", "completed", "settled")
 
 
 class Control:
-    """The commands of the command line and the API, on the supervisor's loop."""
+    """The commands of the command line and the API, on the supervisor's loop.
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    Args:
+        observer: looks at what runs; without one there is nothing to see but the state.
+    """
+
+    def __init__(self, supervisor: Supervisor, observer: Observer | None = None) -> None:
         self._supervisor = supervisor
+        self._observer = observer
 
     def view(self) -> View:
         """Return an immutable picture of this moment."""
         return self._supervisor.view()
+
+    async def look(self, patience: float = 0.0) -> View:
+        """Return the picture of this moment together with what is seen of it.
+
+        Args:
+            patience: seconds that a loop which is asked only now is given to answer; at least ``ANSWER``.
+        """
+        if self._observer is None:
+            return self.view()
+        return await self._observer.look(max(patience, ANSWER))
 
     async def start(self, name: str, timeout: float) -> None:
         """Start a component and what it needs; return when it is ready or has completed.

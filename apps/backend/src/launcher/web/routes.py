@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from launcher.core.loops import BLOCKED_AFTER
 from launcher.core.replicas import replicas_of
 from launcher.core.suggest import did_you_mean
 from launcher.documents import component_document, status_document
 from launcher.errors import UnknownComponent
+from launcher.web.explanations import why_document
 from launcher.web.messages import Refusal, Request, Response, json_response
+from launcher.web.metrics import CONTENT_TYPE, exposition
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -35,13 +38,25 @@ async def get_livez(_port: ControlPort, _request: Request) -> Response:
 
 
 async def get_status(port: ControlPort, _request: Request) -> Response:
-    """Return the status document."""
-    return json_response(status_document(port.view()))
+    """Return the status document, with what is seen of the processes now."""
+    return json_response(status_document(await port.look()))
 
 
 async def get_component(port: ControlPort, request: Request) -> Response:
     """Return the document of one component."""
-    return json_response(component_document(port.view(), _component(port, request)))
+    name = _component(port, request)
+    return json_response(component_document(await port.look(), name))
+
+
+async def get_why(port: ControlPort, request: Request) -> Response:
+    """Return why a component is as it is; a loop that is asked only now gets the time that shows whether it is blocked."""
+    name = _component(port, request)
+    return json_response(why_document(await port.look(BLOCKED_AFTER), name))
+
+
+async def get_metrics(port: ControlPort, _request: Request) -> Response:
+    """Return all metrics in the text format of Prometheus."""
+    return Response(200, exposition(await port.look()).encode(), CONTENT_TYPE)
 
 
 async def start_component(port: ControlPort, request: Request) -> Response:
@@ -117,6 +132,8 @@ ROUTES = (
     Route("GET", "/livez", get_livez),
     Route("GET", "/status", get_status),
     Route("GET", "/components/{name}", get_component),
+    Route("GET", "/components/{name}/why", get_why),
+    Route("GET", "/metrics", get_metrics),
     Route("POST", "/components/{name}/start", start_component),
     Route("POST", "/components/{name}/stop", stop_component),
     Route("POST", "/components/{name}/restart", restart_component),
