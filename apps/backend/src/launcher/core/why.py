@@ -168,7 +168,8 @@ def _cause_of_backoff(view: View, state: ComponentState) -> str:
 
 
 def _cause_of_stopped(view: View, state: ComponentState) -> str:
-    return f"is stopped, for {_age(view, state)}{_because(state.reason)}"
+    reason = state.reason if state.reason != state.phase else ""  # that it did stop is no reason
+    return f"is stopped, for {_age(view, state)}{_because(reason or 'as asked for')}"
 
 
 def _cause_of_failed(_view: View, state: ComponentState) -> str:
@@ -281,9 +282,8 @@ def _of_stopping(view: View, state: ComponentState) -> list[str]:
         lines.append(f"Processes that are still there: {', '.join(processes)}.")
     shared = view.plan.placement.get(state.name) == "main" and not processes
     if state.kills:
-        times = "once" if state.kills == 1 else f"{state.kills} times"
         told = "cancelled" if shared else "killed"
-        lines.append(f"It ignored the request to stop, was {told} {times}, and is not gone.")
+        lines.append(f"It ignored the request to stop, was {told} {_times(state.kills)}, and is not gone.")
     else:
         grace = view.plan.components[state.name].stop_grace
         end = "cancelled" if shared else "killed"
@@ -331,6 +331,8 @@ _DETAILS: dict[Phase, Callable[[View, ComponentState], list[str]]] = {
 def _everywhere(view: View, state: ComponentState, told: str) -> list[str]:
     """Return what is worth saying in any phase."""
     lines = []
+    if view.fleet.draining:
+        lines.append(f"The whole backend is being stopped{_because(view.fleet.drain_reason)}.")
     going_on = beside(state)
     if going_on:
         lines.append(f"{going_on[0].upper()}{going_on[1:]}.")
@@ -409,7 +411,7 @@ def _span(seconds: float) -> str:
 
 
 def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
 def _count(count: int, one: str, many: str = "") -> str:

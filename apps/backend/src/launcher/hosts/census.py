@@ -21,8 +21,13 @@ def census(families: Iterable[Family], home: int) -> dict[int, list[int]]:
     """
     by_founder = {family.founder: family for family in families}
     among = everyone()
-    if not among:
-        return _by_psutil(by_founder, home)
+    return told_apart(by_founder, among, home) if among else _by_psutil(by_founder, home)
+
+
+def told_apart(
+    by_founder: Mapping[int, Family], among: Mapping[int, Process], home: int
+) -> dict[int, list[int]]:
+    """Return the same of the processes that are given."""
     register = _Register(by_founder, among, home)
     found: dict[int, list[int]] = {founder: [founder] for founder in (*by_founder, home) if founder in among}
     for pid, process in among.items():
@@ -45,9 +50,12 @@ class _Register:
 
     def owner(self, pid: int) -> int:
         """Return the founder of the family that a process belongs to; 0 for a stranger."""
-        climbed = []
+        climbed: dict[int, None] = {}  # in this order; a number that was given again can close a circle
         while pid not in self._owners:
-            climbed.append(pid)
+            if pid in climbed:
+                self._owners[pid] = 0
+                break
+            climbed[pid] = None
             process = self._among.get(pid)
             if process is None:
                 self._owners[pid] = 0
