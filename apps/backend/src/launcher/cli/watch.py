@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import shutil
@@ -57,8 +58,7 @@ class _Screen:
         if len(lines) > rows - 1:  # what has left the screen cannot be drawn over
             lines = [*lines[: max(1, rows - 2)], f"… {len(lines) - max(1, rows - 2)} lines more"]
         back = HOME.format(self._drawn) if self._drawn else ""
-        sys.stdout.write(back + CLEAR_BELOW + "".join(f"{line}\n" for line in lines))
-        sys.stdout.flush()
+        _write(back + CLEAR_BELOW + "".join(f"{line}\n" for line in lines))
         self._drawn = len(lines)
 
 
@@ -78,8 +78,22 @@ class _Record:
         else:
             text = "\n".join([*([""] if self._told is not None else []), *status_lines(status)])
         self._told = now
-        sys.stdout.write(f"{text}\n")
+        _write(f"{text}\n")
+
+
+def _write(text: str) -> None:
+    """Write at once.
+
+    Raises:
+        BrokenPipeError: nobody reads any more: the pipe or the terminal was closed.
+    """
+    try:
+        sys.stdout.write(text)
         sys.stdout.flush()
+    except OSError as error:
+        if error.errno == errno.EIO:
+            raise BrokenPipeError from None
+        raise
 
 
 def essence(status: StatusDocument) -> list[tuple[Any, ...]]:

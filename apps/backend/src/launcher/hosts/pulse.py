@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from types import FrameType
 
 from launcher.components.blame import is_own, shown
@@ -15,6 +16,19 @@ from launcher.model.usage import Beat
 
 Left = Mapping[str, Sequence[str]]
 """The tasks that keep each component that stops, by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An open question.
+
+    Attributes:
+        asked: when, monotonic seconds.
+        answered: done when it is.
+    """
+
+    asked: float
+    answered: asyncio.Future[None]
 
 
 class Pulse:
@@ -32,19 +46,18 @@ class Pulse:
         self._asked: float | None = None
         self._lag: float | None = None
         self._left: Left = {}
-        self.answered: asyncio.Future[None] | None = None
+        self._answered: asyncio.Future[None] | None = None
 
-    def feel(self) -> bool:
-        """Ask, unless a question is open; return whether a new one is."""
-        if self._asked is not None:
-            return False
-        now = time.monotonic()
-        if not self._ask(self._number + 1):
-            return False
-        self._number += 1
-        self._asked = now
-        self.answered = asyncio.get_running_loop().create_future()
-        return True
+    def feel(self) -> Question | None:
+        """Ask, unless a question is open, and return the one that is; nothing where there is no loop yet."""
+        if self._asked is None or self._answered is None:
+            now = time.monotonic()
+            if not self._ask(self._number + 1):
+                return None
+            self._number += 1
+            self._asked = now
+            self._answered = asyncio.get_running_loop().create_future()
+        return Question(self._asked, self._answered)
 
     def answer(self, number: int, at: float, left: Left) -> None:
         """Take an answer.
@@ -57,8 +70,8 @@ class Pulse:
         if number != self._number or self._asked is None:
             return
         self._lag, self._left, self._asked = max(0.0, at - self._asked), left, None
-        if self.answered is not None and not self.answered.done():
-            self.answered.set_result(None)
+        if self._answered is not None and not self._answered.done():
+            self._answered.set_result(None)
 
     def beat(self, component: str, now: float) -> Beat | None:
         """Return what is known now, with the tasks of one component; nothing before the first question."""

@@ -190,7 +190,8 @@ class Control:
                 hint=state.failed_restart.hint or f"see: launcher logs {name}",
             )
         if not in_time:
-            raise WaitTimeout(f"{name} is not {wanted} after {timeout:g} s: it is {self._situation(state)}")
+            message = f"{name} is not {wanted} after {timeout:g} s: it is {self._situation(state)}"
+            raise WaitTimeout(message, hint=f"launcher why {name}")
         if wanted != "stopped" and state.phase not in AT_REST:
             raise CommandFailed(f"{name} is not {wanted}: the backend is being stopped")
         hint = state.last_exit.hint if state.last_exit is not None else ""
@@ -206,7 +207,7 @@ class Control:
             return
         slow = [state for state in self.view().fleet.components.values() if state.phase not in UP | AT_REST]
         what = "; ".join(f"{state.name} is {self._situation(state)}" for state in slow)
-        raise WaitTimeout(f"the backend is not up after {timeout:g} s: {what}")
+        raise WaitTimeout(f"the backend is not up after {timeout:g} s: {what}", hint="launcher why")
 
     def _situation(self, state: ComponentState) -> str:
         waits = ", ".join(f"{wait.name}: {wait.what}" for wait in self.view().waits_for(state.name))

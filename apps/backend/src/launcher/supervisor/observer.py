@@ -7,6 +7,7 @@ supervisor's loop waits for nobody.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from dataclasses import replace
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from launcher.hosts.warm import Warm
     from launcher.model.logs import LogLine
     from launcher.model.usage import Checked
+
+logger = logging.getLogger(__name__)
 
 FRESH = 2.0
 """Seconds for which a look is good enough for whoever asks next."""
@@ -105,18 +108,17 @@ class Observer:
         """Return the present picture together with what is seen of it.
 
         Args:
-            patience: seconds that a loop is given to answer, if it is asked only now.
+            patience: seconds that a loop is given to answer, from the question that is open.
         """
-        asked = [
-            pulse.answered for pulse in self._all_pulses() if pulse.feel() and pulse.answered is not None
-        ]
-        deadline = time.monotonic() + patience
+        questions = [question for pulse in self._all_pulses() if (question := pulse.feel()) is not None]
         if self._looked is None or time.monotonic() - self._looked >= FRESH:
             if self._measuring is None or self._measuring.done():
                 self._measuring = asyncio.get_running_loop().create_task(self._measure())
             await asyncio.shield(self._measuring)
-        if asked:
-            await asyncio.wait(asked, timeout=max(0.0, deadline - time.monotonic()))
+        # One that has been open for longer tells more by that than by another moment of waiting.
+        left = max((each.asked for each in questions), default=0.0) + patience - time.monotonic()
+        if questions and left > 0:
+            await asyncio.wait([each.answered for each in questions], timeout=left)
         view = self._view()
         return replace(view, usage=self._usage(view))
 
@@ -141,7 +143,10 @@ class Observer:
                     households.append(Household(Part.COMPONENT, pids, (identity.component,)))
             return self._meter.look(households)
 
-        self._families = await asyncio.to_thread(read)
+        try:
+            self._families = await asyncio.to_thread(read)
+        except Exception:  # what the system shows may be odd; the state can be told without it
+            logger.exception("cannot read what the processes cost")
         self._looked = time.monotonic()
 
     def _usage(self, view: View) -> Usage:

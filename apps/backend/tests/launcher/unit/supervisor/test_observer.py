@@ -164,3 +164,17 @@ async def test_lost_lines_are_counted() -> None:
     seen.on_line(LogLine(0.0, "db", Stream.LAUNCHER, "3 lines were dropped", extra={LOST: 3}))
     seen.on_line(LogLine(0.0, "db", Stream.LOG, "mine", extra={LOST: 5}))
     assert usage(await seen.look(0.0)).lost_lines == {"pipe": 3}
+
+
+async def test_what_cannot_be_read_does_not_keep_the_state_from_being_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A system that shows something odd about its processes costs the figures, never the answer."""
+
+    def odd(_meter: Meter, _households: Any) -> Any:
+        raise ValueError("odd")
+
+    monkeypatch.setattr(Meter, "look", odd)
+    seen = await observing(Loop(there=False)).look(0.0)
+    assert usage(seen).families == ()
+    assert "cannot read what the processes cost" in caplog.text
