@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         from launcher.cli.watch import watch
 
         return watch(client, as_json=args.output == "json", color=use_color(args))
-    status = client.status()
+    status = client.status(look=True)
     if args.output == "json":
         text = json.dumps(status, indent=2, ensure_ascii=False)
     else:

@@ -39,7 +39,7 @@ def watch(client: Client, *, as_json: bool, color: bool) -> int:
     )
     try:
         while True:
-            screen.show(client.status())
+            screen.show(client.status(look=True))
             time.sleep(PAUSE)
     except KeyboardInterrupt:
         return ExitCode.OK

@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser, _verb: str) -> None:
 def run(args: argparse.Namespace) -> int:
     """Say why components are as they are."""
     client = Client(paths_from(args).socket)
-    status = client.status()
+    status = client.status(look=not args.names)
     names = selected(args.names, [item["name"] for item in status["components"]])
     if not args.names:
         from launcher.cli.render import amiss

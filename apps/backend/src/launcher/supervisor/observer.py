@@ -71,6 +71,7 @@ class Observer:
         self._inline_pulse: Pulse | None = None
         self._meter = Meter()
         self._families: tuple[FamilyUsage, ...] = ()
+        self._totals: Mapping[tuple[Part, str], float] = {}
         self._looked: float | None = None
         self._measuring: asyncio.Task[None] | None = None
 
@@ -129,7 +130,7 @@ class Observer:
         zygote = None if self._warm is None else self._warm.family()
         shared = tuple(sorted(self._view().plan.shared, key=list(self._view().plan.components).index))
 
-        def read() -> tuple[FamilyUsage, ...]:
+        def read() -> tuple[tuple[FamilyUsage, ...], Mapping[tuple[Part, str], float]]:
             known = [*families.values(), *([zygote] if zygote is not None else [])]
             found = census(known, os.getpid())
             households = [Household(Part.LAUNCHER, found.get(os.getpid(), [os.getpid()]), shared)]
@@ -141,10 +142,10 @@ class Observer:
                 if family.founder in found:
                     pids = found[family.founder]
                     households.append(Household(Part.COMPONENT, pids, (identity.component,)))
-            return self._meter.look(households)
+            return self._meter.look(households), self._meter.totals
 
         try:
-            self._families = await asyncio.to_thread(read)
+            self._families, self._totals = await asyncio.to_thread(read)
         except Exception:  # what the system shows may be odd; the state can be told without it
             logger.exception("cannot read what the processes cost")
         self._looked = time.monotonic()
@@ -152,7 +153,7 @@ class Observer:
     def _usage(self, view: View) -> Usage:
         return Usage(
             families=self._families,
-            cpu_totals=self._meter.totals,
+            cpu_totals=self._totals,
             beats=self._beats(view),
             checks=self._checks(),
             lost_lines={**self._lost(), "pipe": self._dropped},

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from launcher.core.plan import Plan
+    from launcher.core.view import View
     from launcher.web.port import ControlPort
 
 CONDITIONS = ("ready", "stopped", "completed", "settled")
@@ -37,15 +38,15 @@ async def get_livez(_port: ControlPort, _request: Request) -> Response:
     return json_response({"ok": True})
 
 
-async def get_status(port: ControlPort, _request: Request) -> Response:
-    """Return the status document, with what is seen of the processes now."""
-    return json_response(status_document(await port.look()))
+async def get_status(port: ControlPort, request: Request) -> Response:
+    """Return the status document, with what is seen of the processes now; not so with ``?look=0``."""
+    return json_response(status_document(await _seen(port, request)))
 
 
 async def get_component(port: ControlPort, request: Request) -> Response:
-    """Return the document of one component."""
+    """Return the document of one component, with what is seen of it now; not so with ``?look=0``."""
     name = _component(port, request)
-    return json_response(component_document(await port.look(), name))
+    return json_response(component_document(await _seen(port, request), name))
 
 
 async def get_why(port: ControlPort, request: Request) -> Response:
@@ -176,6 +177,10 @@ def _match(pattern: str, path: str) -> dict[str, str] | None:
         elif expected != segment:
             return None
     return names
+
+
+async def _seen(port: ControlPort, request: Request) -> View:
+    return port.view() if request.query.get("look") == "0" else await port.look()
 
 
 def _component(port: ControlPort, request: Request) -> str:
