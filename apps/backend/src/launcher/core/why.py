@@ -22,6 +22,7 @@ from launcher.core.causes import (
     tasks_of,
 )
 from launcher.core.loops import blocked
+from launcher.core.plan import MAIN
 from launcher.core.restart import within_window
 from launcher.core.succession import beside
 from launcher.core.waits import unmet, waiting
@@ -189,7 +190,7 @@ def _of_stopping(view: View, state: ComponentState) -> list[str]:
         lines.append(f"Tasks that have not ended: {'; '.join(tasks)}.")
     if processes:
         lines.append(f"Processes that are still there: {', '.join(processes)}.")
-    shared = view.plan.placement.get(state.name) == "main" and not processes
+    shared = view.plan.placement[state.name] == MAIN and not processes
     if state.kills:
         told = "cancelled" if shared else "killed"
         lines.append(f"It ignored the request to stop, was {told} {_times(state.kills)}, and is not gone.")

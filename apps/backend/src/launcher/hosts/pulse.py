@@ -48,6 +48,11 @@ class Pulse:
         self._left: Left = {}
         self._answered: asyncio.Future[None] | None = None
 
+    @property
+    def known(self) -> bool:
+        """Whether anything is known: an answer, or an open question."""
+        return self._lag is not None or self._asked is not None
+
     def feel(self) -> Question | None:
         """Ask, unless a question is open, and return the one that is; nothing where there is no loop yet."""
         if self._asked is None or self._answered is None:

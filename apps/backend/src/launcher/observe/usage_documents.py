@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
 from launcher.core.loops import blocked
+from launcher.core.plan import MAIN
 from launcher.model.usage import FamilyUsage, Part
 
 if TYPE_CHECKING:
@@ -71,10 +72,10 @@ class Seen:
 
 def seen_of(view: View, name: str) -> Seen:
     """Return what was seen of one component."""
-    shared_with = tuple(
-        other for other in view.plan.components if other in view.plan.shared and other != name
-    )
-    shared_with = shared_with if name in view.plan.shared else ()
+    shared_with: tuple[str, ...] = ()
+    if view.plan.placement[name] == MAIN:
+        placed = view.plan.placement.items()
+        shared_with = tuple(other for other, host in placed if host == MAIN and other != name)
     if view.usage is None:
         return Seen(shared_with=shared_with)
     families = view.usage.of(name)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FRESH = 2.0
-"""Seconds for which a look is good enough for whoever asks next."""
+"""Seconds for which a look is good enough for whoever asks next, unless other processes run by then."""
 
 ANSWER = 0.03
 """Seconds that a look waits for loops to answer; one that turns does so within a few milliseconds. It leaves a command most of its 100 ms."""
@@ -73,6 +73,7 @@ class Observer:
         self._families: tuple[FamilyUsage, ...] = ()
         self._totals: Mapping[tuple[Part, str], float] = {}
         self._looked: float | None = None
+        self._founders: frozenset[int] = frozenset()
         self._measuring: asyncio.Task[None] | None = None
 
     def attach(
@@ -111,8 +112,12 @@ class Observer:
         Args:
             patience: seconds that a loop is given to answer, from the question that is open.
         """
-        questions = [question for pulse in self._all_pulses() if (question := pulse.feel()) is not None]
-        if self._looked is None or time.monotonic() - self._looked >= FRESH:
+        founders = frozenset(family.founder for family in self._present().values())
+        stale = self._looked is None or time.monotonic() - self._looked >= FRESH or founders != self._founders
+        every = stale or patience > ANSWER
+        asked = (pulse.feel() for pulse in self._all_pulses() if every or not pulse.known)
+        questions = [question for question in asked if question is not None]
+        if stale:
             if self._measuring is None or self._measuring.done():
                 self._measuring = asyncio.get_running_loop().create_task(self._measure())
             await asyncio.shield(self._measuring)
@@ -124,31 +129,23 @@ class Observer:
         return replace(view, usage=self._usage(view))
 
     async def _measure(self) -> None:
-        families = {
-            identity: family for host in self._populations for identity, family in host.families().items()
-        }
+        families = self._present()
+        founders = frozenset(family.founder for family in families.values())
         zygote = None if self._warm is None else self._warm.family()
-        shared = tuple(sorted(self._view().plan.shared, key=list(self._view().plan.components).index))
-
-        def read() -> tuple[tuple[FamilyUsage, ...], Mapping[tuple[Part, str], float]]:
-            known = [*families.values(), *([zygote] if zygote is not None else [])]
-            found = census(known, os.getpid())
-            households = [Household(Part.LAUNCHER, found.get(os.getpid(), [os.getpid()]), shared)]
-            if self._guard:
-                households.append(Household(Part.GUARD, [self._guard]))
-            if zygote is not None and zygote.founder in found:
-                households.append(Household(Part.ZYGOTE, found[zygote.founder]))
-            for identity, family in families.items():
-                if family.founder in found:
-                    pids = found[family.founder]
-                    households.append(Household(Part.COMPONENT, pids, (identity.component,)))
-            return self._meter.look(households), self._meter.totals
-
+        plan = self._view().plan
+        shared = tuple(name for name in plan.components if name in plan.shared)
+        read = partial(_read, self._meter, families, zygote, self._guard, shared)
         try:
-            self._families, self._totals = await asyncio.to_thread(read)
+            self._families = await asyncio.to_thread(read)
+            self._totals = self._meter.totals
         except Exception:  # what the system shows may be odd; the state can be told without it
             logger.exception("cannot read what the processes cost")
-        self._looked = time.monotonic()
+        self._looked, self._founders = time.monotonic(), founders
+
+    def _present(self) -> dict[Identity, Family]:
+        return {
+            identity: family for host in self._populations for identity, family in host.families().items()
+        }
 
     def _usage(self, view: View) -> Usage:
         return Usage(
@@ -187,3 +184,26 @@ class Observer:
         """Take an answer on the backend's thread to the loop of the supervisor, if that still runs."""
         if not loop.is_closed() and self._inline_pulse is not None:
             loop.call_soon_threadsafe(self._inline_pulse.answer, number, at, left)
+
+
+def _read(
+    meter: Meter,
+    families: Mapping[Identity, Family],
+    zygote: Family | None,
+    guard: int,
+    shared: tuple[str, ...],
+) -> tuple[FamilyUsage, ...]:
+    """Find all processes and read what they cost; by a thread."""
+    home = os.getpid()
+    found = census([*families.values(), *([] if zygote is None else [zygote])], home)
+    households = [Household(Part.LAUNCHER, found.get(home, [home]), shared)]
+    if guard:
+        households.append(Household(Part.GUARD, [guard]))
+    if zygote is not None and zygote.founder in found:
+        households.append(Household(Part.ZYGOTE, found[zygote.founder]))
+    households += [
+        Household(Part.COMPONENT, found[family.founder], (identity.component,))
+        for identity, family in families.items()
+        if family.founder in found
+    ]
+    return meter.look(households)

@@ -84,8 +84,9 @@ async def test_a_loop_that_answers() -> None:
     assert beat.tasks == ("task x",)
 
 
-async def test_a_question_stays_open_until_it_is_answered() -> None:
+async def test_a_question_stays_open_until_it_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     """A loop that does not answer is asked once, however often somebody looks; afterwards it is asked again."""
+    monkeypatch.setattr(observer, "FRESH", 0.0)
     loop = Loop()
     seen = observing(loop)
     first = usage(await seen.look(0.0)).beats["db", 1]
@@ -110,6 +111,22 @@ async def test_an_answer_to_another_question_is_none() -> None:
     beat = loop.pulse.beat("db", 0.0)
     assert beat is not None
     assert beat.lag == 0.0
+
+
+async def test_whoever_looks_shortly_after_another_wakes_nobody() -> None:
+    """Within two seconds an answer is good enough for all, but for who asks whether a loop is blocked."""
+    loop = Loop()
+    seen = observing(loop)
+    await seen.look(0.0)
+    loop.answer(0.0)
+    assert usage(await seen.look(0.0)).beats["db", 1].answered
+    assert loop.questions == [1]
+    looking = asyncio.create_task(seen.look(PATIENCE))
+    loop.asked.clear()
+    await loop.asked.wait()
+    loop.answer(0.0)
+    await looking
+    assert loop.questions == [1, 2]
 
 
 async def test_where_there_is_no_loop_yet_nothing_is_told() -> None:
