@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from launcher.core.plan import MAIN
 from launcher.errors import ExitCode
 from launcher.hosts.command import CommandHost
+from launcher.hosts.guard import guard_of_this_process
 from launcher.hosts.inline import InlineHost
 from launcher.hosts.process import ProcessHost
 from launcher.hosts.warm import Warm
@@ -29,6 +30,7 @@ from launcher.supervisor.announce import Announcer
 from launcher.supervisor.control import Control
 from launcher.supervisor.hold import Holder
 from launcher.supervisor.journal import Entry, Journal
+from launcher.supervisor.observer import Observer
 from launcher.supervisor.supervisor import Supervisor
 from launcher.web.interface import Interface
 
@@ -95,6 +97,7 @@ class Backend:
         journal.subscribe(console.on_entry)
         journal.subscribe(self._record)
         self.supervisor = Supervisor(self.plan, journal, self._connect)
+        self.observer = Observer(self.supervisor.view, guard_of_this_process(), self._lost_lines)
         self.hosts: list[Host] = []
         self.inline = self._inline_host()
 
@@ -140,7 +143,7 @@ class Backend:
 
     async def _supervise(self) -> None:
         spec = self.plan.spec
-        control = Interface(Control(self.supervisor), Path(spec.run_dir), spec.api or None)
+        control = Interface(Control(self.supervisor, self.observer), Path(spec.run_dir), spec.api or None)
         if self.controlled:
             await control.start()
         ticker = asyncio.get_running_loop().create_task(self._tick())
@@ -185,11 +188,17 @@ class Backend:
                 return self.inline
             return process
 
-        return host_of, Probes(submit, process.door)
+        probes = Probes(submit, process.door)
+        self.observer.attach((process, command), process.pulses, probes.checked, self.inline, warm)
+        return host_of, probes
 
     # -- what readers are told --
 
+    def _lost_lines(self) -> dict[str, int]:
+        return {"disk": self.logs.lost}
+
     def _line(self, line: LogLine) -> None:
+        self.observer.on_line(line)
         self.logs.write(line)
         self.console.on_line(line)
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from launcher.documents import ComponentDocument, StatusDocument
     from launcher.following import Told
     from launcher.web.documents import LoginDocument
+    from launcher.web.explanations import WhyDocument
 
 ANSWER_TIMEOUT = 5.0
 """Seconds that the launcher may take for what needs no waiting; its loop never blocks, so that this is a sign of great distress."""
@@ -64,13 +65,22 @@ class Client:
         self.socket_path = os.fspath(socket_path)
         self._answer_timeout = answer_timeout
 
-    def status(self) -> StatusDocument:
-        """Return the status document."""
-        return cast("StatusDocument", self.request("GET", "/status"))
+    def status(self, *, look: bool = False) -> StatusDocument:
+        """Return the status document.
 
-    def component(self, name: str) -> ComponentDocument:
-        """Return the document of one component."""
-        return cast("ComponentDocument", self.request("GET", f"/components/{quoted(name)}"))
+        Args:
+            look: tell also what the processes cost and whether the loops turn; otherwise nothing is measured, and nobody is woken for it.
+        """
+        return cast("StatusDocument", self.request("GET", "/status", _looking(look=look)))
+
+    def component(self, name: str, *, look: bool = False) -> ComponentDocument:
+        """Return the document of one component. Arguments as for ``status``."""
+        path = f"/components/{quoted(name)}"
+        return cast("ComponentDocument", self.request("GET", path, _looking(look=look)))
+
+    def why(self, name: str) -> WhyDocument:
+        """Return why a component is as it is."""
+        return cast("WhyDocument", self.request("GET", f"/components/{quoted(name)}/why"))
 
     def start(self, name: str, timeout: float | None = None) -> ComponentDocument:
         """Start a component and what it needs; returns when it is ready or has completed.
@@ -274,6 +284,10 @@ class Client:
             ) from None
         except OSError as error:
             raise CommandFailed(f"cannot open {self.socket_path}: {error.strerror or error}") from error
+
+
+def _looking(*, look: bool) -> dict[str, str]:
+    return {} if look else {"look": "0"}
 
 
 def quoted(text: str) -> str:

@@ -14,6 +14,7 @@ from launcher.errors import ConfigError, LauncherError
 from launcher.model.spec import API_ADDRESS, Kind
 from launcher.model.state import Desired, Phase
 from launcher.observe.places import address, log_path
+from launcher.observe.usage_documents import launcher_cost, process_documents, seen_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from launcher.core.view import View
     from launcher.model.spec import ComponentSpec
     from launcher.model.state import DependencyState, Exit, Successor
+    from launcher.observe.usage_documents import CheckDocument, LoopDocument, ProcessDocument
 
 SCHEMA = 1
 """Version of the documents; a field may be added under the same number, but none may change its meaning or vanish."""
@@ -65,7 +67,10 @@ class RetiringDocument(TypedDict):
 
 
 class ComponentDocument(TypedDict):
-    """One component; durations in seconds. ``beside`` says in words what the three fields after it hold."""
+    """One component; durations in seconds, CPU in percent of a core, memory in bytes.
+
+    ``beside`` says in words what the three fields after it hold. For the last five see ``launcher.observe.usage_documents``.
+    """
 
     name: str
     kind: str
@@ -91,6 +96,12 @@ class ComponentDocument(TypedDict):
     failed_restart: ExitDocument | None
     replica: int
     replicas: int
+    port: int | None
+    cpu: float | None
+    memory: int | None
+    shared_with: list[str]
+    loop: LoopDocument | None
+    check: CheckDocument | None
 
 
 class DependencyDocument(TypedDict):
@@ -106,7 +117,10 @@ class DependencyDocument(TypedDict):
 
 
 class LauncherDocument(TypedDict):
-    """The launcher itself; ``api`` is the URL of its control interface over TCP."""
+    """The launcher itself; CPU and memory as those of components, of whatever is not a component's own process.
+
+    ``api`` is the URL of its control interface over TCP.
+    """
 
     pid: int
     version: str
@@ -118,6 +132,8 @@ class LauncherDocument(TypedDict):
     state: str
     log_dir: str
     api: str | None
+    cpu: float | None
+    memory: int | None
 
 
 class StatusDocument(TypedDict):
@@ -128,11 +144,13 @@ class StatusDocument(TypedDict):
     launcher: LauncherDocument
     components: list[ComponentDocument]
     dependencies: list[DependencyDocument]
+    processes: list[ProcessDocument]
 
 
 def status_document(view: View) -> StatusDocument:
     """Return the whole picture."""
     spec = view.plan.spec
+    cpu, memory = launcher_cost(view)
     return {
         "schema": SCHEMA,
         "name": spec.name,
@@ -147,9 +165,12 @@ def status_document(view: View) -> StatusDocument:
             "state": overall_state(view),
             "log_dir": spec.log_dir,
             "api": f"http://{API_ADDRESS}:{spec.api}" if spec.api else None,
+            "cpu": cpu,
+            "memory": memory,
         },
         "components": [component_document(view, name) for name in view.plan.components],
         "dependencies": [_dependency(view, state) for state in view.fleet.dependencies.values()],
+        "processes": process_documents(view),
     }
 
 
@@ -175,6 +196,7 @@ def component_document(view: View, name: str) -> ComponentDocument:
     spec = view.plan.components[name]
     state = view.fleet.components[name]
     attempt = state.next_attempt_at
+    seen = seen_of(view, name)
     return {
         "name": name,
         "kind": str(spec.kind),
@@ -208,6 +230,12 @@ def component_document(view: View, name: str) -> ComponentDocument:
         "failed_restart": None if state.failed_restart is None else exit_document(state.failed_restart),
         "replica": spec.replica,
         "replicas": len(replicas_of(spec.declared_name, view.plan.components)),
+        "port": None if spec.bind is None else spec.bind.port,
+        "cpu": seen.cpu,
+        "memory": seen.memory,
+        "shared_with": list(seen.shared_with),
+        "loop": seen.loop,
+        "check": seen.check,
     }
 
 

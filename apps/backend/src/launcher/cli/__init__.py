@@ -35,6 +35,10 @@ COMMANDS = {
     ),
     "status": Command("status", "show every component and dependency"),
     "dashboard": Command("dashboard", "open the dashboard of the running launcher in a browser"),
+    "why": Command(
+        "why",
+        "say why components are as they are: what they wait for, why they failed, what blocks their stop",
+    ),
     "logs": Command("logs", "show or follow the logs, whether a launcher runs or not"),
     "events": Command("events", "show or follow every change of a phase, as the running launcher knows them"),
     "wait": Command("wait", "wait until a component is ready, stopped or completed"),

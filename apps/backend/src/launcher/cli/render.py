@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from launcher.observe.text import coloured, duration, pad, safe, width
+from launcher.cli.columns import chosen
+from launcher.observe.text import clip, coloured, duration, pad, percent, safe, size, width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from launcher.documents import ComponentDocument, DependencyDocument, StatusDocument
     from launcher.errors import Problem
     from launcher.model.logs import LogLine
+    from launcher.observe.usage_documents import ProcessDocument
 
 PHASE_COLOURS = {
     "ready": "32",
@@ -28,17 +30,31 @@ LEVEL_COLOURS = {"DEBUG": "2", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31
 
 FINE = ("ready", "completed")
 
+AT_REST = ("stopped", "failed", "completed")
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], colours: Sequence[str] = ()) -> list[str]:
+NAMED = 4
+"""Components of one process that are named; of further ones their number is told."""
+
+
+def table(
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    colours: Sequence[str] = (),
+    limit: int | None = None,
+) -> list[str]:
     """Return aligned lines.
 
     Args:
         header: names of the columns.
         rows: the cells; the last column may be as long as it likes.
         colours: for the second column, one per row; empty for none.
+        limit: widest line, in terminal columns; the last cell is cut.
     """
     cells = [tuple(safe(cell.replace("\n", " "), color=False) for cell in row) for row in rows]
     columns = [max(map(width, column)) for column in zip(header, *cells, strict=True)]
+    if limit is not None:
+        columns[-1] = max(1, limit - sum(columns[:-1]) - 2 * len(columns[:-1]))
+        header, *cells = [(*row[:-1], clip(row[-1], columns[-1])) for row in (header, *cells)]
     lines = [_row(header, columns)]
     for number, row in enumerate(cells):
         colour = colours[number] if colours else ""
@@ -53,19 +69,31 @@ def _row(cells: Sequence[str], columns: Sequence[int], colour: str = "") -> str:
     return "  ".join(padded).rstrip()
 
 
-def status_lines(status: StatusDocument, *, color: bool = False) -> list[str]:
-    """Return the table of ``launcher status``."""
+def status_lines(
+    status: StatusDocument, *, color: bool = False, columns: int | None = None, cut: bool = False
+) -> list[str]:
+    """Return the table of ``launcher status``.
+
+    Args:
+        status: what to show.
+        color: use colour.
+        columns: width of the terminal, which decides on the columns of the table; ``None`` for all.
+        cut: let no line be wider than that.
+    """
     launcher = status["launcher"]
     mode, pid, age = launcher["mode"], launcher["pid"], duration(launcher["uptime"])
-    lines = [f"{status['name']} is {launcher['state']}: mode {mode}, PID {pid}, for {age}"]
+    limit = columns if cut else None
+
+    def clipped(lines: Iterable[str]) -> list[str]:
+        return [line if limit is None else clip(line, limit) for line in lines]
+
+    lines = clipped([f"{status['name']} is {launcher['state']}: mode {mode}, PID {pid}, for {age}"])
     components = status["components"]
     colours = [PHASE_COLOURS.get(item["phase"], "") if color else "" for item in components]
-    header = ["NAME", "PHASE", "SINCE", "PID", "RESTARTS", "URL / REASON"]
-    rows = [_component_cells(item) for item in components]
-    lines += table(*_with_starts(header, rows, components, 4), colours)
-    lines += _start_lines(components)
+    lines += table(*chosen(components, list(map(situation, components)), columns), colours, limit)
+    lines += clipped([*_start_lines(components), *cost_lines(status)])
     if status["dependencies"]:
-        lines += ["", *_dependency_lines(status["dependencies"], color=color)]
+        lines += ["", *_dependency_lines(status["dependencies"], color=color, limit=limit)]
     hints = {
         item["name"]: item["last_exit"]["hint"]
         for item in components
@@ -73,18 +101,32 @@ def status_lines(status: StatusDocument, *, color: bool = False) -> list[str]:
         and item["last_exit"]["hint"]
         and item["phase"] in {"failed", "backoff"}
     }
-    return lines + [f"hint for {name}: {hint}" for name, hint in hints.items()]
+    return lines + clipped(f"hint for {name}: {hint}" for name, hint in hints.items())
 
 
-def _component_cells(item: ComponentDocument) -> list[str]:
-    return [
-        item["name"],
-        item["phase"],
-        duration(item["seconds"]),
-        "-" if item["pid"] is None else str(item["pid"]),
-        str(item["restarts"]),
-        situation(item),
-    ]
+def cost_lines(status: StatusDocument) -> list[str]:
+    """Return what all processes cost, of which a launcher of an earlier version says nothing."""
+    families = status.get("processes", [])
+    if not families:
+        return []
+    lines = []
+    for family in families:
+        if family["part"] == "launcher" and family["components"]:
+            names, (cpu, memory) = family["components"], _cost([family])
+            named = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if names[NAMED:] else "")
+            share = "share the launcher's process" if len(names) > 1 else "is in the launcher's process"
+            lines.append(f"{named} {share}: CPU {cpu}, memory {memory}")
+    cpu, memory = _cost(families)
+    own = _cost([family for family in families if family["part"] != "component"])
+    itself = "" if lines else f"; the launcher itself: CPU {own[0]}, memory {own[1]}"
+    kind = (
+        "" if all(family["memory_kind"] == "pss" for family in families) else " (shared pages counted twice)"
+    )
+    return [*lines, f"all processes: CPU {cpu}, memory {memory}{kind}{itself}"]
+
+
+def _cost(families: Sequence[ProcessDocument]) -> tuple[str, str]:
+    return percent(sum(each["cpu"] for each in families)), size(sum(each["memory"] for each in families))
 
 
 def _with_starts(
@@ -110,6 +152,12 @@ def _start_lines(components: Iterable[Mapping[str, Any]]) -> list[str]:
 
 def situation(item: ComponentDocument) -> str:
     """Return the one thing that people want to know about a component in its phase."""
+    loop = item.get("loop")
+    if loop is not None and loop["blocked"]:
+        by = "".join(
+            [f" by {loop['by']}" if loop["by"] else "", f" at {loop['where']}" if loop["where"] else ""]
+        )
+        return f"loop blocked for {duration(loop['lag'])}{by}"
     if item["waits_for"]:
         return "waits for " + ", ".join(f"{wait['name']} ({wait['what']})" for wait in item["waits_for"])
     if item["phase"] in FINE:
@@ -129,7 +177,9 @@ def _with_beside(item: ComponentDocument, text: str) -> str:
     return f"{text} ({beside})" if text != "-" else beside
 
 
-def _dependency_lines(items: Sequence[DependencyDocument], *, color: bool) -> list[str]:
+def _dependency_lines(
+    items: Sequence[DependencyDocument], *, color: bool, limit: int | None = None
+) -> list[str]:
     rows, colours = [], []
     for item in items:
         state = {True: "up", False: "down", None: "unknown"}[item["up"]]
@@ -137,13 +187,25 @@ def _dependency_lines(items: Sequence[DependencyDocument], *, color: bool) -> li
         reason = f" ({item['reason']})" if item["reason"] and not item["up"] else ""
         rows.append((item["name"], state, duration(item["seconds"]), latency, item["url"] + reason))
         colours.append({True: "32", False: "31", None: ""}[item["up"]] if color else "")
-    return table(("DEPENDENCY", "STATE", "SINCE", "LATENCY", "URL"), rows, colours)
+    return table(("DEPENDENCY", "STATE", "SINCE", "LATENCY", "URL"), rows, colours, limit)
 
 
 def not_up(status: StatusDocument) -> list[str]:
     """Return the components that are wanted up and are not."""
     return [
         item["name"] for item in status["components"] if item["desired"] == "up" and item["phase"] not in FINE
+    ]
+
+
+def amiss(status: StatusDocument) -> list[str]:
+    """Return the components that are not as they are wanted, or whose event loop is blocked."""
+    up = not_up(status)
+    return [
+        item["name"]
+        for item in status["components"]
+        if item["name"] in up
+        or (item["desired"] == "down" and item["phase"] not in AT_REST)
+        or (item["loop"] is not None and item["loop"]["blocked"])
     ]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,14 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser, _verb: str) -> None:
     """Add the arguments."""
     parser.epilog = (
-        "Ends with 3 when a component that is wanted up is not ready, and with 4 when no launcher is running."
+        "Ends with 3 when a component that is wanted up is not ready, and with 4 when no launcher is running.\n"
+        "CPU is in percent of one core, since somebody looked last. Columns that do not fit are left out; -o json has everything."
+    )
+    parser.add_argument(
+        "-w",
+        "--watch",
+        action="store_true",
+        help="show it again and again until Ctrl-C; into a pipe or file, whenever something has changed",
     )
     add_project(parser)
     add_output(parser)
@@ -26,10 +35,22 @@ def configure(parser: argparse.ArgumentParser, _verb: str) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show every component and dependency."""
-    status = Client(paths_from(args).socket).status()
+    client = Client(paths_from(args).socket)
+    if args.watch:
+        from launcher.cli.watch import watch
+
+        return watch(client, as_json=args.output == "json", color=use_color(args))
+    status = client.status(look=True)
     if args.output == "json":
         text = json.dumps(status, indent=2, ensure_ascii=False)
     else:
-        text = "\n".join(status_lines(status, color=use_color(args)))
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else _told_columns()
+        text = "\n".join(status_lines(status, color=use_color(args), columns=columns))
     sys.stdout.write(f"{text}\n")
     return ExitCode.NOT_UP if not_up(status) else ExitCode.OK
+
+
+def _told_columns() -> int | None:
+    """Return the width that somebody wants although no terminal shows it; none for no limit."""
+    told = os.environ.get("COLUMNS", "")
+    return int(told) if told.isdecimal() and int(told) else None

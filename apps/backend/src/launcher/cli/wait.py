@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 from launcher.cli.messages import say
 from launcher.cli.parser import add_output, add_project, add_timeout, paths_from
@@ -14,6 +15,7 @@ from launcher.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator, Sequence
 
 
 def configure(parser: argparse.ArgumentParser, _verb: str) -> None:
@@ -36,6 +38,16 @@ def configure(parser: argparse.ArgumentParser, _verb: str) -> None:
     add_output(parser, "text")
 
 
+def _waited(
+    client: Client, names: Sequence[str], condition: str, timeout: float | None
+) -> Iterator[dict[str, Any]]:
+    """Wait for one after the other; the time to wait is for all together."""
+    began = time.monotonic()
+    for name in names:
+        left = None if timeout is None else max(0.0, timeout - (time.monotonic() - began))
+        yield client.wait(name, condition, left)
+
+
 def run(args: argparse.Namespace) -> int:
     """Wait for a condition."""
     condition = args.condition or ("ready" if args.name else "settled")
@@ -48,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     names = [args.name]
     if args.name and client.component(args.name)["replicas"] > 1:
         names = selected(names, [item["name"] for item in client.status()["components"]])
-    documents = [client.wait(name, condition, args.timeout) for name in names]
+    documents = list(_waited(client, names, condition, args.timeout))
     if args.output == "json":
         shown = documents if len(documents) > 1 else documents[0]
         sys.stdout.write(json.dumps(shown, indent=2, ensure_ascii=False) + "\n")

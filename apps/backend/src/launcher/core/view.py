@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from launcher.core.plan import Plan
     from launcher.core.waits import Wait
     from launcher.model.state import FleetState
+    from launcher.model.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class View:
         started_at: seconds since the epoch when the launcher started.
         pid: process of the launcher.
         unserved: the components whose port nobody serves, and since when.
+        usage: what was seen of it all; ``None`` where nobody has looked.
     """
 
     plan: Plan
@@ -36,6 +38,7 @@ class View:
     pid: int
     version: str
     unserved: Mapping[str, float] = field(default_factory=dict)
+    usage: Usage | None = None
 
     def waits_for(self, name: str) -> tuple[Wait, ...]:
         """What the component still needs before it can start."""

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from types import FrameType
 
 from launcher.components.identity import Identity
@@ -21,8 +22,9 @@ from launcher.hosts import pipe
 from launcher.hosts.inline import InlineHost
 from launcher.hosts.linux import die_with_parent
 from launcher.hosts.preload import imported
+from launcher.hosts.pulse import Left
 from launcher.model.events import Event, Exited, Started
-from launcher.model.logs import LogLine, Stream
+from launcher.model.logs import LOST, LogLine, Stream
 from launcher.model.state import Exit
 
 LATER = 5.0
@@ -113,6 +115,7 @@ class _Child:
                 text,
                 self._identity.incarnation,
                 "WARNING",
+                extra={LOST: count},
             )
         )
 
@@ -132,6 +135,11 @@ class _Child:
         for message in messages:
             if "stop" in message:
                 self._stop()
+            elif "ask" in message:
+                self._host.knock(partial(self._answer, message["ask"]))
+
+    def _answer(self, number: int, at: float, left: Left) -> None:
+        self._channel.send({"answer": [number, at, left]})
 
     def _on_parent_gone(self) -> None:
         if self._loop is not None:

@@ -18,7 +18,9 @@ from launcher.hosts.ends import of_status
 from launcher.hosts.lives import Lives
 from launcher.hosts.notify import NotifySocket, Said
 from launcher.hosts.program import failure, refusal
+from launcher.hosts.resource import resource_for
 from launcher.hosts.spawn import Child, Program, environment_for, start
+from launcher.hosts.tree import Family
 from launcher.model.events import BecameReady, BecameUnready, Exited, Launched, Started
 from launcher.model.logs import LogLine, Stream
 from launcher.model.spec import ComponentSpec, LauncherSpec, ProbeKind
@@ -94,6 +96,7 @@ class _Life:
         environment = environment_for(
             self._launcher.environment, self._spec.environment, self._own_variables()
         )
+        environment.update(resource_for(self._launcher, self._spec, environment))
         refused = refusal(self._spec.command, directory, environment)
         if refused is not None:
             return refused
@@ -108,6 +111,10 @@ class _Life:
         self._report(Launched(*self._identity, self.child.pid))
         self._report(Started(*self._identity))
         return None
+
+    def family(self) -> Family | None:
+        """Return how its processes are told from others; nothing before there are any."""
+        return None if self.child is None else self.child.kinship
 
     def request_stop(self) -> None:
         """Send the stop signal."""

@@ -38,6 +38,15 @@ _SI_KERNEL = 0x80
 """``si_code`` of a signal that the kernel sent, as for Ctrl-C at a terminal (sigaction(2))."""
 
 
+_GUARDS: list[int] = []
+"""The guard that this process was split off from, if one was."""
+
+
+def guard_of_this_process() -> int:
+    """Return the PID of the guard that watches over this process; 0 for none."""
+    return next((guard for guard in _GUARDS if guard == os.getppid()), 0)
+
+
 def guarded(main: Callable[[], int], manager: Manager | None = None) -> int:
     """Run ``main`` in a child process and return its exit code, 128 + n when signal n ended it.
 
@@ -53,6 +62,7 @@ def guarded(main: Callable[[], int], manager: Manager | None = None) -> int:
     watched = FORWARDED | {signal.SIGCHLD, signal.SIGIO}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     guard = os.getpid()
+    _GUARDS.append(guard)
     relay = None
     if manager is not None and manager.address:
         relay = manager.relay()

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -22,6 +23,8 @@ from launcher.components.identity import CURRENT, NOBODY, Identity
 from launcher.components.load import Loader
 from launcher.components.output import Capture
 from launcher.hosts.base import Log, Report
+from launcher.hosts.pulse import Left, standing
+from launcher.hosts.resource import claim
 from launcher.hosts.runner import ComponentRunner
 from launcher.hosts.signals import KeptSignals
 from launcher.model.events import Event, Exited, Started
@@ -79,6 +82,7 @@ class InlineHost:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._posted: list[Callable[[], None]] = []
         self._over: Future[None] | None = None
+        self._thread = 0
         self._closed = False
 
     # -- from any thread --
@@ -105,6 +109,19 @@ class InlineHost:
         """Kill what runs, and let `run` return when nothing is left."""
         self._post(lambda: self._running().when_at_rest(self._stop_loop))
 
+    def knock(self, answer: Callable[[float, Left], None]) -> bool:
+        """Have the loop tell when it has come to this, on the monotonic clock, and what keeps those that stop; false while no loop runs."""
+        with self._lock:
+            if self._loop is None:
+                return False
+            self._loop.call_soon_threadsafe(lambda: answer(time.monotonic(), self._running().left()))
+            return True
+
+    def standing(self) -> tuple[str, str]:
+        """Return which line keeps the loop, and whose it is, as far as that can be seen: see `standing`."""
+        loop = self._loop
+        return ("", "") if loop is None else standing(self._thread, loop)
+
     async def close(self) -> None:
         """End what is left and wait until `run` has returned; that is never when a component blocks the loop."""
         self.end()
@@ -128,6 +145,7 @@ class InlineHost:
     def run(self) -> None:
         """Import all components, then run the loop until `end` or `close`."""
         over: Future[None] = Future()
+        self._thread = threading.get_ident()
         with self._lock:
             self._over = over
         loop = new_event_loop()
@@ -164,6 +182,8 @@ class InlineHost:
         os.environ.update(self._spec.environment)
         for component in self._components:
             os.environ.update(component.environment)
+        if len(self._components) == 1:
+            claim(self._spec, self._components[0])
         os.chdir(self._spec.root)
         for directory in reversed(self._spec.pythonpath):
             if directory in sys.path:

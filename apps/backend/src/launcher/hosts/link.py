@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from launcher.hosts import packets
 from launcher.hosts.linux import adopt_orphans
 from launcher.hosts.spawn import Born, Child, Program, start, watch_exit
+from launcher.hosts.tree import Family
 from launcher.hosts.zygote import main
 
 STALL = 10.0
@@ -131,6 +132,11 @@ class Link:
         self.modules: set[str] = set()
         self._end.setblocking(False)
         self._loop.add_reader(self._end.fileno(), self._read)
+
+    @property
+    def family(self) -> Family:
+        """How its processes are told from others."""
+        return self._child.kinship
 
     def prepare(self, brief: packets.Packet) -> None:
         """Have it become what hosts need, and import what they need."""

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from launcher.components.identity import Identity
 from launcher.hosts.base import Report
+from launcher.hosts.tree import Family
 from launcher.model.events import Exited
 from launcher.model.state import Exit
 
@@ -16,6 +17,9 @@ CLOSE_PATIENCE = 10.0
 
 class Life(Protocol):
     """One incarnation, from its first process to its last."""
+
+    def family(self) -> Family | None:
+        """Return how its processes are told from others; nothing before there are any."""
 
     def request_stop(self) -> None:
         """Ask it to end."""
@@ -39,6 +43,11 @@ class Lives:
         """Follow a life to its end, and report that."""
         self._lives[identity] = life
         self._tasks[identity] = asyncio.get_running_loop().create_task(self._follow(identity, life))
+
+    def families(self) -> dict[Identity, Family]:
+        """Return the families of processes that there are, by incarnation."""
+        found = {identity: life.family() for identity, life in self._lives.items()}
+        return {identity: family for identity, family in found.items() if family is not None}
 
     def request_stop(self, component: str, incarnation: int) -> None:
         """Ask an incarnation to end."""

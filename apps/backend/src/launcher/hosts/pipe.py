@@ -1,6 +1,6 @@
 """The few messages between a process host and its child: JSON, one per line, over a socket pair.
 
-The setup and ``stop`` go down; ``launched``, ``started``, ``imported``, ``exited`` and ``log`` come up. Everything is written synchronously: what was
+The setup, ``stop`` and ``ask`` go down; ``launched``, ``started``, ``imported``, ``exited``, ``log`` and ``answer`` come up. Everything is written synchronously: what was
 said before a crash lies in the kernel's buffer and is read afterwards. A reader that stalls costs log lines, with a count, never the loop.
 """
 

@@ -19,7 +19,10 @@ from launcher.hosts.base import Log, Report
 from launcher.hosts.door import opened
 from launcher.hosts.ends import of_status
 from launcher.hosts.lives import Lives
+from launcher.hosts.pulse import Pulse
+from launcher.hosts.resource import resource_for
 from launcher.hosts.spawn import Born, Child, Program, environment_for, start
+from launcher.hosts.tree import Family
 from launcher.hosts.warm import Birth, Warm
 from launcher.model.events import Exited, Launched, Started
 from launcher.model.logs import LogLine, Stream
@@ -55,6 +58,10 @@ class ProcessHost(Lives):
     def door(self, component: str, incarnation: int) -> Bind | None:
         """Return where an incarnation alone answers; ``None`` for none."""
         return self._doors.get(Identity(component, incarnation))
+
+    def pulses(self) -> dict[Identity, Pulse]:
+        """Return how each incarnation is asked whether its loop turns."""
+        return {identity: life.pulse for identity, life in self._lives.items() if isinstance(life, _Life)}
 
     def launch(self, spec: ComponentSpec, incarnation: int) -> None:
         """Start a child for an incarnation."""
@@ -106,6 +113,11 @@ class _Life:
         self._unwanted = asyncio.Event()
         self._channel: pipe.Channel | None = None
         self._child: Child | None = None
+        self.pulse = Pulse(self._ask)
+
+    def family(self) -> Family | None:
+        """Return how its processes are told from others; nothing before there are any."""
+        return None if self._child is None else self._child.kinship
 
     def request_stop(self) -> None:
         """Ask by message; a child that is still importing does not read messages, but takes a signal."""
@@ -177,6 +189,7 @@ class _Life:
             **({} if self._spec.bind is None else {"PORT": str(self._spec.bind.port)}),
         }
         environment = environment_for(self._launcher.environment, self._spec.environment, own)
+        environment.update(resource_for(self._launcher, self._spec, environment))
         inherit = (channel, *(each.fileno() for each in self._sockets))
         cold = "nothing is kept warm"
         if self._warm is not None and Path(self._launcher.root).is_dir():
@@ -203,6 +216,13 @@ class _Life:
             raise _UnwantedError
         return forking.result()
 
+    def _ask(self, number: int) -> bool:
+        """Ask the child's loop whether it turns; a child that still imports has none."""
+        if not self._imported or self._channel is None:
+            return False
+        self._channel.send({"ask": number})
+        return True
+
     def _read(self) -> bool:
         """Take what has arrived; return whether there may be more."""
         channel = self._channel
@@ -226,6 +246,8 @@ class _Life:
             self._report(Started(*self._identity))
         elif "exited" in message:
             self._ended = pipe.to_exit(message)
+        elif "answer" in message:
+            self.pulse.answer(*message["answer"])
         elif "imported" in message and self._warm is not None:
             self._warm.learn(self._spec.declared_name, message["imported"])
 

@@ -113,6 +113,13 @@ class ComponentRunner:
             self.kill(*identity)
         self._look_for_rest()
 
+    def left(self) -> dict[str, list[str]]:
+        """Return the tasks that are not done of each life that is to end, described for people, by component."""
+        stopping = [life for life in self._lives.values() if life.stopping.is_set() or life.ended is not None]
+        return {
+            life.identity.component: [described(task) for task in life.scope.pending()] for life in stopping
+        }
+
     def raised(self, error: BaseException) -> bool:
         """Whether a task of a component ended with just this exception; that component ends with it."""
         return self._scopes.raised(error)

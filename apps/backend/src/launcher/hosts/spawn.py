@@ -158,6 +158,11 @@ class Child:
         for member in members:
             send(member, signal.SIGKILL)
 
+    @property
+    def kinship(self) -> Family:
+        """How its family is told from others."""
+        return self._family
+
     def family(self) -> list[Process]:
         """Return who of the family is alive, beside the process itself."""
         return self._family.members()

@@ -18,7 +18,7 @@ from launcher.hosts.link import STALL, Beginning, Link, ZygoteLost, collected, s
 from launcher.hosts.linux import adopt_orphans
 from launcher.hosts.memory import Memory
 from launcher.hosts.spawn import Born, environment_for
-from launcher.hosts.tree import fresh_tag
+from launcher.hosts.tree import Family, fresh_tag
 from launcher.model.logs import LogLine, Stream
 from launcher.model.spec import ComponentSpec, Kind, LauncherSpec, Restart
 
@@ -114,6 +114,10 @@ class Warm:
         if self._learning is not None:
             self._learning.cancel()
         self._learning = self._loop.call_later(SETTLE, self._teach)
+
+    def family(self) -> Family | None:
+        """Return how the processes of the zygote are told from others; nothing while there is none."""
+        return None if self._link is None else self._link.family
 
     async def close(self) -> None:
         """End the zygote."""

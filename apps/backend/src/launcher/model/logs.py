@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 MAX_LINE = 64 * 1024
 """Longest message kept, in characters; what is longer is cut and marked."""
 
+LOST = "lost_lines"
+"""Name of the extra field in which a host says how many lines it had to drop."""
+
 
 @unique
 class Stream(StrEnum):

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from launcher.core.words import duration
+
+__all__ = ["PALETTE", "RESET", "clip", "coloured", "duration", "pad", "percent", "safe", "size", "width"]
+
 RESET = "\x1b[0m"
 
 PALETTE = ("36", "33", "35", "32", "34", "31", "96", "93", "95", "92", "94")
@@ -70,17 +74,14 @@ def clip(text: str, columns: int) -> str:
     return "".join(kept) + "…"
 
 
-def duration(seconds: float) -> str:
-    """Return a duration for people: ``40 ms``, ``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``, ``3 d 4 h``."""
-    if seconds < 0.0995:
-        return f"{max(0.0, seconds) * 1000:.0f} ms"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    total = round(seconds)
-    if total < 60:
-        return f"{total} s"
-    for unit, name, smaller, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if total >= unit:
-            rest = total % unit // smaller
-            return f"{total // unit} {name} {rest} {small}" if rest else f"{total // unit} {name}"
-    return f"{total} s"
+def percent(share: float) -> str:
+    """Return a share of one core for people: ``0.4 %``, ``12 %``."""
+    return f"{share:.1f} %" if share < 9.95 else f"{share:.0f} %"
+
+
+def size(amount: int) -> str:
+    """Return an amount of memory for people: ``812 KiB``, ``41 MiB``, ``1.2 GiB``."""
+    for unit, power, digits in (("GiB", 3, 1), ("MiB", 2, 0)):
+        if amount >= 1024**power:
+            return f"{amount / 1024**power:.{digits}f} {unit}"
+    return f"{amount / 1024:.0f} KiB"

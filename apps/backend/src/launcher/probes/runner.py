@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from launcher.core.health import Health, observe
 from launcher.model.events import BecameReady, BecameUnready, DependencyChecked
 from launcher.model.spec import ProbeKind
+from launcher.model.usage import Checked
 from launcher.probes import checks
 from launcher.probes.checks.result import CheckResult
 
@@ -51,6 +53,11 @@ class Probes:
         self._report = report
         self._door = door
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._checked: dict[tuple[str, int], Checked] = {}
+
+    def checked(self) -> dict[tuple[str, int], Checked]:
+        """Return what the last check of each incarnation said that is asked now."""
+        return dict(self._checked)
 
     def start(self, spec: ComponentSpec, incarnation: int) -> None:
         """Ask whether an incarnation is ready: often until it is, now and then afterwards."""
@@ -61,6 +68,7 @@ class Probes:
 
     def stop(self, name: str, incarnation: int) -> None:
         """Stop asking about an incarnation."""
+        self._checked.pop((name, incarnation), None)
         self._cancel(f"incarnation {incarnation} of {name}")
 
     def watch(self, spec: DependencySpec) -> None:
@@ -94,6 +102,8 @@ class Probes:
         door = self._door(spec.name, incarnation)
         while True:
             result = await answered(check(spec, probe, door), probe.timeout)
+            seen = Checked(time.monotonic(), result.ok, result.latency, result.reason)
+            self._checked[spec.name, incarnation] = seen
             if health.ready is None and not result.ok and result.reason != told:
                 told = result.reason
                 self._report(BecameUnready(spec.name, incarnation, told))

@@ -16,12 +16,14 @@ from launcher.model.events import (
     StopRequested,
 )
 from launcher.model.state import AT_REST, ComponentState, Desired, FleetState, Phase
+from launcher.supervisor.observer import ANSWER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from launcher.core.view import View
     from launcher.supervisor.journal import Journal
+    from launcher.supervisor.observer import Observer
     from launcher.supervisor.supervisor import Supervisor
 
 UP = frozenset({Phase.READY, Phase.COMPLETED})
@@ -31,10 +33,15 @@ CONDITIONS = ("ready", "stopped", "completed", "settled")
 
 
 class Control:
-    """The commands of the command line and the API, on the supervisor's loop."""
+    """The commands of the command line and the API, on the supervisor's loop.
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    Args:
+        observer: looks at what runs; without one there is nothing to see but the state.
+    """
+
+    def __init__(self, supervisor: Supervisor, observer: Observer | None = None) -> None:
         self._supervisor = supervisor
+        self._observer = observer
 
     @property
     def journal(self) -> Journal:
@@ -44,6 +51,16 @@ class Control:
     def view(self) -> View:
         """Return an immutable picture of this moment."""
         return self._supervisor.view()
+
+    async def look(self, patience: float = 0.0) -> View:
+        """Return the picture of this moment together with what is seen of it.
+
+        Args:
+            patience: seconds that a loop which is asked only now is given to answer; at least ``ANSWER``.
+        """
+        if self._observer is None:
+            return self.view()
+        return await self._observer.look(max(patience, ANSWER))
 
     async def start(self, name: str, timeout: float) -> None:
         """Start a component and what it needs; return when it is ready or has completed.
@@ -189,7 +206,8 @@ class Control:
         if overtaken(state):
             raise CommandFailed(f"{name} is not {wanted}: it was asked to start meanwhile")
         if not in_time:
-            raise WaitTimeout(f"{name} is not {wanted} after {timeout:g} s: it is {self._situation(state)}")
+            message = f"{name} is not {wanted} after {timeout:g} s: it is {self._situation(state)}"
+            raise WaitTimeout(message, hint=f"launcher why {name}")
         if wanted != "stopped" and state.phase not in AT_REST:
             raise CommandFailed(f"{name} is not {wanted}: the backend is being stopped")
         hint = state.last_exit.hint if state.last_exit is not None else ""
@@ -205,7 +223,7 @@ class Control:
             return
         slow = [state for state in self.view().fleet.components.values() if state.phase not in UP | AT_REST]
         what = "; ".join(f"{state.name} is {self._situation(state)}" for state in slow)
-        raise WaitTimeout(f"the backend is not up after {timeout:g} s: {what}")
+        raise WaitTimeout(f"the backend is not up after {timeout:g} s: {what}", hint="launcher why")
 
     def _situation(self, state: ComponentState) -> str:
         waits = ", ".join(f"{wait.name}: {wait.what}" for wait in self.view().waits_for(state.name))

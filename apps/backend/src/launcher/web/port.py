@@ -21,6 +21,10 @@ class ControlPort(Protocol):
         """Return an immutable picture of this moment."""
         ...
 
+    async def look(self, patience: float = 0.0) -> View:
+        """Return the picture together with what is seen of it; loops get ``patience`` seconds to answer."""
+        ...
+
     async def start(self, name: str, timeout: float) -> None:
         """Start a component and what it needs."""
         ...

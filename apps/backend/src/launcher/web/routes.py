@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from launcher.core.loops import BLOCKED_AFTER
 from launcher.core.replicas import replicas_of
 from launcher.core.suggest import did_you_mean
 from launcher.documents import StatusDocument, component_document, status_document
@@ -21,15 +22,18 @@ from launcher.web.documents import (
     TransitionDocument,
     readiness_document,
 )
+from launcher.web.explanations import WhyDocument, why_document
 from launcher.web.login import log_in, new_login_code
 from launcher.web.messages import Refusal, Request, Response, json_response
+from launcher.web.metrics import CONTENT_TYPE, exposition
 from launcher.web.openapi import openapi_document
-from launcher.web.parameters import LONGEST, TIMEOUT, Parameter, check_query, timeout
+from launcher.web.parameters import LONGEST, TIMEOUT, TRUTH, Parameter, check_query, flag, timeout
 from launcher.web.route import Route
 from launcher.web.static import STATIC, asset
 
 if TYPE_CHECKING:
     from launcher.core.plan import Plan
+    from launcher.core.view import View
     from launcher.web.port import ControlPort
 
 CONDITIONS = ("ready", "stopped", "completed", "settled")
@@ -41,6 +45,11 @@ CONDITION = Parameter(
 )
 REPLICAS = Parameter(
     "replicas", {"type": "integer", "minimum": 1}, "How many there are to be.", required=True
+)
+LOOK = Parameter(
+    "look",
+    {"type": "string", "enum": list(TRUTH), "default": "1"},
+    "Whether processes are looked at for what they cost and whether their loops turn.",
 )
 ONCE = Parameter("once", {"type": "string"}, "The code that a login was given.", required=True)
 
@@ -65,14 +74,26 @@ async def get_openapi(_port: ControlPort, _request: Request) -> Response:
     return json_response(openapi_document(ROUTES))
 
 
-async def get_status(port: ControlPort, _request: Request) -> Response:
-    """Return the status document."""
-    return json_response(status_document(port.view()))
+async def get_status(port: ControlPort, request: Request) -> Response:
+    """Return the status document, with what is seen of the processes now; not so with ``?look=0``."""
+    return json_response(status_document(await _seen(port, request)))
 
 
 async def get_component(port: ControlPort, request: Request) -> Response:
-    """Return the document of one component."""
-    return json_response(component_document(port.view(), _component(port, request)))
+    """Return the document of one component, with what is seen of it now; not so with ``?look=0``."""
+    name = _component(port, request)
+    return json_response(component_document(await _seen(port, request), name))
+
+
+async def get_why(port: ControlPort, request: Request) -> Response:
+    """Return why a component is as it is; a loop that is asked only now gets the time that shows whether it is blocked."""
+    name = _component(port, request)
+    return json_response(why_document(await port.look(BLOCKED_AFTER), name))
+
+
+async def get_metrics(port: ControlPort, _request: Request) -> Response:
+    """Return all metrics in the text format of Prometheus."""
+    return Response(200, exposition(await port.look()).encode(), CONTENT_TYPE)
 
 
 async def start_component(port: ControlPort, request: Request) -> Response:
@@ -138,8 +159,10 @@ async def shutdown(port: ControlPort, _request: Request) -> Response:
 ROUTES = (
     Route("GET", "/livez", get_livez, AliveDocument),
     Route("GET", "/readyz", get_readyz, ReadinessDocument, (COMPONENT,), unready=True),
-    Route("GET", "/status", get_status, StatusDocument),
-    Route("GET", "/components/{name}", get_component),
+    Route("GET", "/status", get_status, StatusDocument, (LOOK,)),
+    Route("GET", "/components/{name}", get_component, query=(LOOK,)),
+    Route("GET", "/components/{name}/why", get_why, WhyDocument),
+    Route("GET", "/metrics", get_metrics, None),
     Route("POST", "/components/{name}/start", start_component, query=(TIMEOUT,)),
     Route("POST", "/components/{name}/stop", stop_component, query=(TIMEOUT,)),
     Route("POST", "/components/{name}/restart", restart_component, query=(TIMEOUT,)),
@@ -199,6 +222,10 @@ def _match(pattern: str, path: str) -> dict[str, str] | None:
         elif expected != segment:
             return None
     return names
+
+
+async def _seen(port: ControlPort, request: Request) -> View:
+    return await port.look() if flag(request, "look", default=True) else port.view()
 
 
 def _component(port: ControlPort, request: Request) -> str:

@@ -68,6 +68,9 @@ class ScriptedControl:
         self.viewed.set()
         return View(PLAN, self.fleet.fleet, self.fleet.clock(), 1000.0, 1000.0, 77, "1.2.3")
 
+    async def look(self, patience: float = 0.0) -> View:
+        return self.view()
+
     async def start(self, name: str, timeout: float) -> None:
         await self._do("start", name, f"{timeout:g}")
 

@@ -39,6 +39,7 @@ from launcher.model.spec import (
     ProbeKind,
 )
 from launcher.model.state import Exit, ExitKind
+from launcher.model.usage import Beat, Checked, FamilyUsage, Member, Part, Usage
 from launcher.testing import FleetRunner
 
 PLAN = build(
@@ -99,7 +100,10 @@ def test_the_status_document() -> None:
         "state": "starting",
         "log_dir": "/srv/logs",
         "api": None,
+        "cpu": None,
+        "memory": None,
     }
+    assert document["processes"] == []
     api, db = document["components"]
     assert api["phase"] == "waiting"
     assert api["waits_for"] == [{"name": "db", "what": "starting"}]
@@ -111,7 +115,60 @@ def test_the_status_document() -> None:
         "process",
         "/srv/logs/db.jsonl",
     )
+    assert (api["port"], api["cpu"], api["memory"], api["shared_with"]) == (8000, None, None, [])
     assert json.loads(json.dumps(document)) == document
+
+
+USAGE = Usage(
+    families=(
+        FamilyUsage(Part.LAUNCHER, 77, cpu=0.5, memory=20, members=(Member(77, "launcher"),)),
+        FamilyUsage(Part.ZYGOTE, 78, cpu=0.25, memory=10, members=(Member(78, "zygote"),)),
+        FamilyUsage(
+            Part.COMPONENT, 41, ("db",), 3.0, 1.25, 7, proportional=False, members=(Member(41, "db"),)
+        ),
+        FamilyUsage(Part.COMPONENT, 42, ("api",), 1.0, 0.5, 5, members=(Member(42, "api"),)),
+        FamilyUsage(Part.COMPONENT, 44, ("api",), 2.0, 0.5, 6, members=(Member(44, "api"), Member(45, "sh"))),
+    ),
+    beats={
+        ("api", 1): Beat(3.0, answered=False, where="jobs.py:7 (run)", blamed="api"),
+        ("db", 7): Beat(0.0),
+    },
+    checks={("db", 1): Checked(0.5, ok=False, latency=0.25, reason="refused")},
+)
+
+
+def test_what_was_seen_in_the_status_document() -> None:
+    """Families of one component are added up; no process is in two families; what belongs to another incarnation is left out."""
+    seen = replace(view(*UP, wait=1.5), usage=USAGE)
+    document = status_document(seen)
+    api, db = document["components"]
+    assert (api["cpu"], api["memory"], api["check"]) == (3.0, 11, None)
+    assert (db["cpu"], db["memory"], db["loop"]) == (3.0, 7, None)
+    assert db["check"] == {"ok": False, "latency": 0.25, "seconds": 1.0}
+    assert api["loop"] == {
+        "lag": 3.0,
+        "answered": False,
+        "blocked": True,
+        "where": "jobs.py:7 (run)",
+        "by": "api",
+    }
+    assert (document["launcher"]["cpu"], document["launcher"]["memory"]) == (0.75, 30)
+    assert [each["pid"] for each in document["processes"]] == [77, 78, 41, 42, 44]
+    assert [each["memory_kind"] for each in document["processes"]] == ["pss", "pss", "rss", "pss", "pss"]
+    assert json.loads(json.dumps(document)) == document
+
+
+def test_a_shared_process_is_told_once() -> None:
+    """In ``single`` the components have no cost of their own: they name each other, and the process names them all."""
+    agents = (ComponentSpec("one", Kind.AGENT, "a:b"), ComponentSpec("two", Kind.AGENT, "a:b"))
+    plan = build(LauncherSpec("newsdesk", "/srv", agents, mode=Mode.SINGLE))
+    runner = FleetRunner(plan)
+    usage = Usage(families=(FamilyUsage(Part.LAUNCHER, 77, ("one", "two"), cpu=4.0, memory=30),))
+    document = status_document(View(plan, runner.fleet, 0.0, 1000.0, 1000.0, 77, "1.2.3", usage=usage))
+    assert [each["shared_with"] for each in document["components"]] == [["two"], ["one"]]
+    assert [(each["cpu"], each["memory"]) for each in document["components"]] == [(None, None)] * 2
+    assert [each["components"] for each in document["processes"]] == [["one", "two"]]
+    assert document["launcher"]["memory"] == 30
 
 
 def test_a_crash_in_a_component_document() -> None:
