@@ -80,6 +80,7 @@ class _Child:
         os.register_at_fork(after_in_child=self._channel.forked)
         self._host.launch(self._setup.component, self._setup.incarnation)
         self._host.run()
+        self._channel.flush()
 
     # -- up --
 

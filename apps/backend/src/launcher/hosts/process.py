@@ -22,7 +22,7 @@ from launcher.hosts.lives import Lives
 from launcher.hosts.spawn import Born, Child, Program, environment_for, start
 from launcher.hosts.warm import Birth, Warm
 from launcher.model.events import Exited, Launched, Started
-from launcher.model.logs import LogLine, Stream
+from launcher.model.logs import LogLine, Stream, clipped
 from launcher.model.spec import Bind, ComponentSpec, LauncherSpec
 from launcher.model.state import Exit, ExitKind
 
@@ -226,6 +226,20 @@ class _Life:
             self._ended = pipe.to_exit(message)
         elif "imported" in message and self._warm is not None:
             self._warm.learn(self._spec.declared_name, message["imported"])
+        elif "torn" in message:
+            self._log(self._torn(message["torn"]))
+
+    def _torn(self, text: str) -> LogLine:
+        """Return what is left of lines that two processes have written at once, one of them forked by the component."""
+        told = clipped(f"a line was torn by a process that the component has forked: {text}")
+        return LogLine(
+            time.time(),
+            self._identity.component,
+            Stream.LAUNCHER,
+            told,
+            self._identity.incarnation,
+            "WARNING",
+        )
 
     def _on_raw_line(self, descriptor: int, line: str) -> None:
         """Take what was written past Python: by native code, by the interpreter, by programs the component started."""

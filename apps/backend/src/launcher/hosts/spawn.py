@@ -24,7 +24,10 @@ LOOK_AGAIN = 0.25
 """Seconds after which a family that does not shrink is looked at again; deaths are noticed at once."""
 
 DRAIN = 1.0
-"""Seconds to read what is left in a pipe when nobody of the family can write to it any more: a stranger may still hold it open."""
+"""Seconds to wait for the end of a pipe when nobody of the family can write to it any more: a stranger may still hold it open."""
+
+LEFT = 1024 * 1024
+"""Bytes that may be left in a pipe then, and are read whatever the time: what a process of an ordinary user can make it hold (pipe(7))."""
 
 SWEEP = 30.0
 """Seconds between two looks for dead orphans of a running process: without them they would stay zombies until it ends."""
@@ -206,11 +209,12 @@ class _Pump:
         os.set_blocking(descriptor, False)
         loop.add_reader(descriptor, self._read)
 
-    def _read(self) -> None:
+    def _read(self) -> int:
+        """Take what has arrived, and return how many bytes that was."""
         try:
             data = os.read(self._descriptor, READ)
         except BlockingIOError:
-            return
+            return 0
         except OSError:
             data = b""
         if data:
@@ -218,6 +222,7 @@ class _Pump:
                 self._on_line(line)
         else:
             self._end()
+        return len(data)
 
     def _end(self) -> None:
         if not self._ended.is_set():
@@ -227,10 +232,16 @@ class _Pump:
             self._ended.set()
 
     async def drained(self) -> None:
-        """Wait for the end of the pipe, but not for ever."""
+        """Wait for the end of the pipe, but not for ever; what the family has written is read even if this loop had no time for it."""
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN):
                 await self._ended.wait()
+        left = LEFT
+        while left > 0 and not self._ended.is_set():
+            taken = self._read()
+            if not taken:
+                break
+            left -= taken
         self._end()
 
 
