@@ -27,6 +27,7 @@ from launcher.model.state import FleetState, Phase, Role
 from launcher.probes.runner import Probes
 from launcher.supervisor.announce import Announcer
 from launcher.supervisor.control import Control
+from launcher.supervisor.crashes import CrashReporter
 from launcher.supervisor.hold import Holder
 from launcher.supervisor.journal import Entry, Journal
 from launcher.supervisor.supervisor import Supervisor
@@ -93,8 +94,10 @@ class Backend:
         self.failure: BaseException | None = None
         journal = Journal()
         journal.subscribe(console.on_entry)
-        journal.subscribe(self._record)
         self.supervisor = Supervisor(self.plan, journal, self._connect)
+        # Before the end of a life is written to its log: a report holds what was there by then.
+        journal.subscribe(CrashReporter(self.supervisor.view).on_entry)
+        journal.subscribe(self._record)
         self.hosts: list[Host] = []
         self.inline = self._inline_host()
 

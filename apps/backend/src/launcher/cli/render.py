@@ -73,7 +73,19 @@ def status_lines(status: StatusDocument, *, color: bool = False) -> list[str]:
         and item["last_exit"]["hint"]
         and item["phase"] in {"failed", "backoff"}
     }
-    return lines + [f"hint for {name}: {hint}" for name, hint in hints.items()]
+    lines += [f"hint for {name}: {hint}" for name, hint in hints.items()]
+    crashed = [item["name"] for item in components if _has_crashed(item)]
+    return lines + ([f"crash reports: launcher crash {' '.join(crashed)}"] if crashed else [])
+
+
+def _has_crashed(item: ComponentDocument) -> bool:
+    """Whether there is a report of how it ended last, and it does not run again."""
+    ended = item["last_exit"]
+    return (
+        item["phase"] in {"failed", "backoff"}
+        and ended is not None
+        and ended["kind"] not in {"returned", "unreachable"}
+    )
 
 
 def _component_cells(item: ComponentDocument) -> list[str]:

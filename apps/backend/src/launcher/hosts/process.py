@@ -135,8 +135,9 @@ class _Life:
         self._loop.remove_reader(channel.fileno())
         channel.close()
         if self._ended is None:
-            return of_status(status, killed=child.killed)
-        return replace(self._ended, killed=self._ended.killed or child.killed)
+            ended = of_status(status, killed=child.killed, starved=child.starved)
+            return replace(ended, spent=child.spent)
+        return replace(self._ended, killed=self._ended.killed or child.killed, spent=child.spent)
 
     async def _begun(self) -> tuple[Child, pipe.Channel]:
         """Bring the child into the world, warm if that can be.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -15,7 +17,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from launcher.components.lines import LineBuffer
+from launcher.hosts.oom import oom_kills
 from launcher.hosts.tree import MARK, Family, Process, collect_adopted, look
+from launcher.model.state import Spent
 
 LEFTOVER_GRACE = 2.0
 """Seconds that processes which outlive the main one have to end, after they were asked with SIGTERM."""
@@ -76,14 +80,14 @@ class Born:
 
     Attributes:
         outputs: descriptors to read its standard output and standard error from; they become the reader's.
-        collect: waits for its end and returns its status as `subprocess` does.
+        collect: waits for its end and returns its status as `subprocess` does, and what it has used, if that is known.
         mark: see `Family`.
         tag: see `Family`.
     """
 
     pid: int
     outputs: tuple[int, int]
-    collect: Callable[[], int]
+    collect: Callable[[], tuple[int, Spent | None]]
     mark: str = ""
     tag: int = 0
 
@@ -116,7 +120,28 @@ def start(program: Program, *, marked: bool = True) -> Born:
             raise RuntimeError("both outputs were asked for")
         outputs.append(os.dup(stream.fileno()))
         stream.close()
-    return Born(process.pid, (outputs[0], outputs[1]), process.wait, mark)
+
+    def collect() -> tuple[int, Spent | None]:
+        ended = collected(process.pid)
+        process.returncode = ended[0]  # or it would be taken for one that still runs
+        return ended
+
+    return Born(process.pid, (outputs[0], outputs[1]), collect, mark)
+
+
+def collected(pid: int) -> tuple[int, Spent | None]:
+    """Wait for a child; return its status and what it has used, or SIGKILL and nothing where somebody else has taken it."""
+    try:
+        _, status, used = os.wait4(pid, 0)
+    except ChildProcessError:
+        return -signal.SIGKILL, None
+    return os.waitstatus_to_exitcode(status), spent(used)
+
+
+def spent(used: resource.struct_rusage) -> Spent:
+    """Return what the system says of use, in our words."""
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2) there and here
+    return Spent(used.ru_utime, used.ru_stime, used.ru_maxrss * unit, used.ru_minflt, used.ru_majflt)
 
 
 class Child:
@@ -127,12 +152,20 @@ class Child:
 
     Args:
         on_line: told each line of output and the descriptor (1 or 2) it was written to.
+
+    Attributes:
+        killed: we have killed it.
+        starved: the system has killed a process for want of memory while this one ran.
+        spent: what it has used, known when it is cleared.
     """
 
     def __init__(self, born: Born, on_line: Callable[[int, str], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self.pid = born.pid
         self.killed = False
+        self.starved = False
+        self.spent: Spent | None = None
+        self._starved_before = oom_kills()
         self._born = born
         self._collected = False
         self._family = Family(born.pid, born.mark, born.tag)
@@ -192,7 +225,10 @@ class Child:
         for descriptor in self._born.outputs:
             os.close(descriptor)
         self._collected = True
-        return self._born.collect()
+        status, self.spent = self._born.collect()
+        if status == -signal.SIGKILL:
+            self.starved = oom_kills() > self._starved_before
+        return status
 
 
 class _Pump:

@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from launcher.core.crash import crashed
 from launcher.core.plan import MAIN
 from launcher.core.replicas import declared_name
 from launcher.model.logs import LogLine, Stream
@@ -286,7 +287,8 @@ class Console:
             if change.role is Role.SUCCESSOR and incarnation != change.incarnation:
                 continue
             self._say(f"    | {safe(text, color=self._color)}")
-        self._say(f"    log: {self._log_path(change.component)}")
+        report = f", report: launcher crash {change.component}" if crashed(change) else ""
+        self._say(f"    log: {self._log_path(change.component)}{report}")
 
     def _why(self, change: Transition) -> str:
         return change.reason or (change.exit.message if change.exit is not None else "") or "ended"

@@ -118,6 +118,7 @@ def test_the_status_table() -> None:
         "neo         down     5.0 s  -        bolt://g (refused)",
         "new         unknown  0 ms   -        tcp://n:1",
         "hint for bad: install it",
+        "crash reports: launcher crash bad",
     ]
 
 
