@@ -29,6 +29,7 @@ from launcher.supervisor.announce import Announcer
 from launcher.supervisor.control import Control
 from launcher.supervisor.crashes import CrashReporter
 from launcher.supervisor.hold import Holder
+from launcher.supervisor.hooks import Hooks
 from launcher.supervisor.journal import Entry, Journal
 from launcher.supervisor.supervisor import Supervisor
 from launcher.web.server import ControlServer
@@ -98,6 +99,8 @@ class Backend:
         # Before the end of a life is written to its log: a report holds what was there by then.
         journal.subscribe(CrashReporter(self.supervisor.view).on_entry)
         journal.subscribe(self._record)
+        self.hooks = Hooks(self.plan.spec, self._say)
+        journal.subscribe(self.hooks.on_entry)
         self.hosts: list[Host] = []
         self.inline = self._inline_host()
 
@@ -160,6 +163,8 @@ class Backend:
             self.console.finished(self.supervisor.view(), self.supervisor.finish)
             await control.close()
             await self._close_hosts()
+            if self.plan.spec.hooks:
+                await asyncio.to_thread(self.hooks.close)
 
     async def _close_hosts(self) -> None:
         """Nothing of a process host is left afterwards; a blocked inline host ends with the process."""
@@ -194,6 +199,10 @@ class Backend:
     def _line(self, line: LogLine) -> None:
         self.logs.write(line)
         self.console.on_line(line)
+
+    def _say(self, message: str, level: str) -> None:
+        """Say something in the launcher's own log."""
+        self._line(LogLine(time.time(), "", Stream.LAUNCHER, message, level=level))
 
     def _record(self, entry: Entry) -> None:
         """Keep in the component's log how a life ended; the console and status only show one line of it."""
