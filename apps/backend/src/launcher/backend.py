@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launcher.core.plan import MAIN
+from launcher.core.structured import structured
 from launcher.errors import ExitCode
 from launcher.hosts.command import CommandHost
 from launcher.hosts.inline import InlineHost
@@ -197,6 +198,7 @@ class Backend:
     # -- what readers are told --
 
     def _line(self, line: LogLine) -> None:
+        line = structured(line)
         self.logs.write(line)
         self.console.on_line(line)
 

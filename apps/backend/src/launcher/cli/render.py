@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from launcher.observe.shown import shown
 from launcher.observe.text import coloured, duration, pad, safe, width
 
 if TYPE_CHECKING:
@@ -232,7 +233,7 @@ def log_lines(line: LogLine, columns: int, *, prefix: bool = True, colour: str =
         prefix: put time, component and level in front.
         colour: of the name; empty for none, and then colours in the message are taken out as well.
     """
-    parts = [safe(part, color=bool(colour)) for part in line.message.split("\n")]
+    parts = [safe(part, color=bool(colour)) for part in shown(line)]
     if not prefix:
         return "\n".join(parts)
     name = pad(line.component or "-", columns)

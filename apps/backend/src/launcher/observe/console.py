@@ -19,6 +19,7 @@ from launcher.model.logs import LogLine, Stream
 from launcher.model.state import Desired, Phase, Role
 from launcher.observe.logs import UNATTRIBUTED
 from launcher.observe.places import address, log_path, relative
+from launcher.observe.shown import shown
 from launcher.observe.stopping import Patience
 from launcher.observe.terminal import Terminal
 from launcher.observe.text import PALETTE, coloured, duration, pad, safe, width
@@ -394,7 +395,5 @@ class Console:
             if line.level
             else ""
         )
-        first, *others = line.message.split("\n") if line.message else [""]
-        shown = [f"{front} {level}{safe(first, color=self._color)}"]
-        shown += [f"{front} {safe(other, color=self._color)}" for other in others]
-        return "\n".join(shown) + "\n"
+        first, *others = (safe(part, color=self._color) for part in shown(line))
+        return "\n".join([f"{front} {level}{first}", *(f"{front} {other}" for other in others)]) + "\n"
