@@ -23,10 +23,16 @@ from launcher.model.state import Exit, ExitKind
 BUFFER = 4 * 1024 * 1024
 """Bytes asked of the kernel for what the child has said and the parent has not read; the kernel may grant less."""
 
-PATIENCE = 1.0
-"""Seconds that a log line waits for a reader that takes nothing, once per stall; from then on lines are kept instead of sent."""
+PATIENCE = 5.0
+"""Seconds that a log line waits for a reader that takes nothing, once per stall; from then on lines are kept instead of sent.
 
-KEPT = 8 * 1024 * 1024
+A launcher that has not come round to one of its pipes for so long is not busy but stopped, even on a machine that is far too small.
+"""
+
+STEP = 0.05
+"""Seconds between two looks at a full pipe: the kernel calls it writable only when three quarters of it are free, but takes bytes before that."""
+
+KEPT = 4 * 1024 * 1024
 """Bytes of log lines that are kept for a reader that has stalled; what is said beyond that is dropped, and counted."""
 
 READ = 64 * 1024
@@ -101,7 +107,6 @@ class Channel:
                 self._dropped += 1
                 self._said = said
                 return
-            self._tell_dropped()
             self._unsent += _encoded(message)
             if not self._stalled and not self._push(PATIENCE):
                 self._stalled = True
@@ -159,12 +164,18 @@ class Channel:
         if self._pushing:
             return True  # a finaliser that says something in the middle of this: the loop below sends it, too
         self._pushing = True
+        waited = 0.0
         try:
             while self._unsent and not self._gone:
                 sent = self._send_some()
                 del self._unsent[:sent]
-                if not sent and not _until_writable(self._end, patience):
+                if sent:
+                    waited = 0.0
+                elif patience is not None and waited >= patience:
                     return False
+                else:
+                    _until_writable(self._end, STEP)
+                    waited += STEP
         finally:
             self._pushing = False
         return True
@@ -179,27 +190,25 @@ class Channel:
             return 0
 
     def _send_kept(self) -> None:
-        """Send what is kept as soon as the reader takes something again, even if nothing more is said."""
-        while True:
+        """Send what is kept as soon as the reader takes something again, even if nothing more is said.
+
+        Whoever says something meanwhile waits for the lock: from then on the reader is slow at most, and what it is told is in order.
+        """
+        while self._stalled:
             _until_writable(self._end, None)
             with self._lock:
-                if self._push(0.0):
-                    self._tell_dropped()
-                    self._stalled = not self._push(0.0)
-                    if not self._stalled:
-                        return
-
-    def _tell_dropped(self) -> None:
-        if self._dropped and self._said is not None:
-            self._unsent += _encoded(self._said(self._dropped))
-            self._dropped = 0
+                if self._push(PATIENCE):
+                    if self._dropped and self._said is not None:
+                        self._unsent += _encoded(self._said(self._dropped))
+                        self._dropped = 0
+                    self._stalled = not self._push(PATIENCE)
 
 
-def _until_writable(end: socket.socket, seconds: float | None) -> bool:
-    """Wait for room, or for the end of the reader; false when neither came in time."""
+def _until_writable(end: socket.socket, seconds: float | None) -> None:
+    """Wait for much room, or for the end of the reader, but no longer than this."""
     poll = select.poll()  # unlike select(), it takes descriptors of any number
     poll.register(end, select.POLLOUT)
-    return bool(poll.poll(None if seconds is None else seconds * 1000))
+    poll.poll(None if seconds is None else seconds * 1000)
 
 
 def _decoded(lines: Sequence[bytes]) -> Iterator[Message]:

@@ -130,8 +130,8 @@ class _Life:
         except OSError as error:
             return _unborn(error)
         status = await child.cleared()
-        while self._read():
-            pass
+        while self._read():  # noqa: ASYNC110 (there is nothing to wait for; others are let in between)
+            await asyncio.sleep(0)
         self._loop.remove_reader(channel.fileno())
         channel.close()
         if self._ended is None:

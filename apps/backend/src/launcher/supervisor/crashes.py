@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """Version of the report; a field may be added under the same number, but none may change its meaning or vanish."""
 
-SEARCHED = 1000
+SEARCHED = 300
 """Latest lines of a component among which those of the incarnation are looked for: another one may write beside it."""
 
 BEFORE = 60.0

@@ -78,6 +78,12 @@ def test_events_that_a_child_reports() -> None:
         pipe.of_event(StopRequested("api"))
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader counts as stalled sooner."""
+    monkeypatch.setattr(pipe, "PATIENCE", 0.2)
+
+
 def heard(reader: pipe.Channel, last: str) -> list[pipe.Message]:
     """Read until a message with this key has arrived."""
     got: list[pipe.Message] = []
@@ -91,6 +97,7 @@ def told(count: int) -> pipe.Message:
     return {"dropped": count}
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_stalled_reader_costs_no_line() -> None:
     """What is said while nobody reads waits once and is kept; it arrives whole and in order as soon as somebody reads, unasked."""
     ours, theirs = pipe.pair()
@@ -105,6 +112,7 @@ def test_a_stalled_reader_costs_no_line() -> None:
         assert [message.get("n") for message in got] == [*range(sent), None]
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_reader_that_stalls_for_long_costs_lines_not_time() -> None:
     """Beyond the bound lines are dropped without any further wait; how many is told in their place, and everything else is whole."""
     ours, theirs = pipe.pair()
@@ -143,6 +151,7 @@ def test_a_slow_reader_makes_the_writer_wait(monkeypatch: pytest.MonkeyPatch) ->
         assert [message.get("n") for message in got] == [*range(2000), None]
 
 
+@pytest.mark.usefixtures("impatient")
 def test_what_is_kept_for_a_reader_that_goes_is_let_go() -> None:
     """When the reader ends, nothing waits for it and nothing is kept."""
     ours, theirs = pipe.pair()
