@@ -150,6 +150,7 @@ class _Child:
     def _abandon(self, _identity: Identity, ended: Exit) -> None:
         """Tasks that ignore every cancellation end with their process."""
         self._channel.send(pipe.of_event(Exited(*self._identity, ended)))
+        self._channel.flush()
         os._exit(1)
 
 

@@ -90,10 +90,10 @@ class Channel:
         self._end.close()
 
     def send(self, message: Message) -> None:
-        """Send a message, whatever it takes; to a reader that is gone, nothing is sent."""
+        """Send a message that is never dropped; to a reader that is gone, nothing is sent."""
         with self._lock:
             self._unsent += _encoded(message)
-            self._push(patience=None)
+            self._push_or_keep()
 
     def send_line(self, message: Message, said: Callable[[int], Message]) -> None:
         """Send a log line; ``said`` makes the message about lines that had to be dropped.
@@ -108,12 +108,10 @@ class Channel:
                 self._said = said
                 return
             self._unsent += _encoded(message)
-            if not self._stalled and not self._push(PATIENCE):
-                self._stalled = True
-                threading.Thread(target=self._send_kept, name="log lines", daemon=True).start()
+            self._push_or_keep()
 
     def flush(self) -> None:
-        """Send what is kept, whatever it takes."""
+        """Send what is kept, whatever it takes; to be done before the process ends."""
         with self._lock:
             self._push(patience=None)
 
@@ -155,6 +153,12 @@ class Channel:
         self._unsent = bytearray()
         self._pushing = self._stalled = False
         self._dropped = 0
+
+    def _push_or_keep(self) -> None:
+        """Send what is unsent; when the reader has stalled, leave that to a thread."""
+        if not self._stalled and not self._push(PATIENCE):
+            self._stalled = True
+            threading.Thread(target=self._send_kept, name="unsent messages", daemon=True).start()
 
     def _push(self, patience: float | None) -> bool:
         """Send what is unsent, as long as the reader takes something every ``patience`` seconds; ``None`` waits for ever.

@@ -17,13 +17,13 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, TypeAlias
 
 from launcher.errors import UsageError
-from launcher.observe.logs import SUFFIX, decode, file_name
+from launcher.model.logs import LogLine, Stream
+from launcher.observe.logs import BACKUPS, SUFFIX, decode, file_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from launcher.model.logs import LogLine
 
 POLL = 0.1
 """Seconds between two looks at the files while following."""
@@ -298,6 +298,8 @@ class Follower:
             for descriptor, start, end in self._to_read(name, opened):
                 texts = (decode(text) for text in _forwards(descriptor, start, end))
                 lines += [line for line in texts if line is not None and self._wanted(line)]
+                if descriptor == self._held.get(name) and _rotated_away(descriptor, opened):
+                    lines.append(_missing(name, os.fstat(descriptor).st_mtime))
             if opened:
                 self._hold(name, opened[0][0])
         finally:
@@ -331,6 +333,16 @@ class Follower:
         self._held[name] = os.dup(descriptor)
         if before is not None:
             os.close(before)
+
+
+def _rotated_away(descriptor: int, opened: Sequence[Opened]) -> bool:
+    """Whether a file is gone because there were too many younger ones; then others may have gone after it, unread."""
+    return os.fstat(descriptor).st_nlink == 0 and len(opened) > BACKUPS
+
+
+def _missing(name: str, when: float) -> LogLine:
+    text = "lines may be missing here: they were rotated away before they could be followed"
+    return LogLine(when, name.removesuffix(SUFFIX), Stream.LAUNCHER, text, level="WARNING")
 
 
 def _forwards(descriptor: int, start: int, end: int) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from launcher.errors import UsageError
 from launcher.model.logs import LogLine, Stream
-from launcher.observe.logs import LogStore
+from launcher.observe.logs import BACKUPS, LogStore
 from launcher.observe.read import BLOCK, Follower, follow, last, logged_components, make_filter
 
 if TYPE_CHECKING:
@@ -260,6 +260,24 @@ def test_a_clock_that_is_set_back_changes_no_order(tmp_path: Path) -> None:
     tail = last(tmp_path, (), None)
     for component in ("api", "db"):
         assert [line.message for line in tail.lines if line.component == component] == ["0", "1", "2", "3"]
+
+
+def test_a_follower_that_was_left_behind_says_so(tmp_path: Path) -> None:
+    """Who looks so seldom that files were rotated away meanwhile is told where lines may be missing, once."""
+    writer = Writer(tmp_path, max_bytes=300, backups=BACKUPS)
+    writer.write()
+    follower = Follower(tmp_path, ("api",), {})
+    assert [line.message for line in follower.poll()] == ["0"]
+    writer.write(times=2)
+    assert [line.message for line in follower.poll()] == ["1", "2"]
+    writer.write(times=200)
+    first, *others = follower.poll()
+    assert first.stream is Stream.LAUNCHER
+    assert "lines may be missing here" in first.message
+    assert [line.message for line in others][-1] == "202"
+    writer.write()
+    assert [line.message for line in follower.poll()] == ["203"]
+    follower.close()
 
 
 def test_what_was_written_before_a_file_was_moved_away_is_seen(tmp_path: Path, writer: Writer) -> None:

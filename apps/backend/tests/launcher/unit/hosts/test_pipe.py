@@ -134,6 +134,22 @@ def test_a_reader_that_stalls_for_long_costs_lines_not_time() -> None:
         assert heard(reader, "last") == [{"last": True}]
 
 
+@pytest.mark.usefixtures("impatient")
+def test_an_event_does_not_wait_for_a_stalled_reader() -> None:
+    """What is no log line is never dropped, and does not hold up the loop either: it is kept behind the lines that came before it."""
+    ours, theirs = pipe.pair()
+    with ours, theirs:
+        writer, reader = pipe.Channel(ours), pipe.Channel(theirs)
+        sent = 0
+        while not writer._dropped:
+            writer.send_line({"n": sent, "pad": "x" * 10_000}, told)
+            sent += 1
+        writer.send({"event": True})
+        got = heard(reader, "dropped")
+        assert [message.get("n") for message in got] == [*range(sent - 1), None, None]
+        assert got[-2:] == [{"event": True}, {"dropped": 1}]
+
+
 def test_a_slow_reader_makes_the_writer_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that takes something now and then has not stalled: each line is in the kernel's keeping when the call returns."""
     monkeypatch.setattr(pipe, "PATIENCE", 60.0)
@@ -158,7 +174,7 @@ def test_what_is_kept_for_a_reader_that_goes_is_let_go() -> None:
     writer = pipe.Channel(ours)
     while not writer._stalled:
         writer.send_line({"pad": "x" * 10_000}, told)
-    keeper = next(thread for thread in threading.enumerate() if thread.name == "log lines")
+    keeper = next(thread for thread in threading.enumerate() if thread.name == "unsent messages")
     theirs.close()
     keeper.join(60)
     assert not keeper.is_alive()
