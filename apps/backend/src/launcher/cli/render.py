@@ -209,6 +209,12 @@ def plan_lines(plan: dict[str, Any]) -> list[str]:
     if plan["dependencies"]:
         services = [(item["name"], item["url"], duration(item["timeout"])) for item in plan["dependencies"]]
         lines += ["", *table(("PROBED", "URL", "WAITED FOR AT MOST"), services)]
+    if plan.get("hooks"):
+        rows = [
+            [hook["name"], ", ".join(hook["on"]), ", ".join(hook["components"]) or "all", hook["how"]]
+            for hook in plan["hooks"]
+        ]
+        lines += ["", *table(("HOOK", "TOLD OF", "COMPONENTS", "HOW"), rows)]
     lines += ["", f"logs: {plan['log_dir']}", f"run directory: {plan['run_dir']}"]
     lines += [f"note: {note}" for note in plan["notes"]]
     return lines + [f"warning: {warning}" for warning in plan["warnings"]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from launcher.config.build import Values
 from launcher.config.entries import Document
-from launcher.config.secrets import MASK
 from launcher.config.selection import Universe
 from launcher.config.table_hooks import HOOK
 from launcher.errors import Problem
@@ -48,16 +47,3 @@ def _hook(document: Document, name: str, universe: Universe, problems: list[Prob
 def _may_be_of(text: str, universe: Universe) -> bool:
     """Whether it stands for an entry or agents that are not known, since their code was not asked."""
     return any(text == entry or text.startswith(f"{entry}.") for entry in universe.open)
-
-
-def told(url: str) -> str:
-    """Return what may be shown of the address of a hook: where it leads, not what stands behind that.
-
-    >>> told("https://chat.example.com:8443/hooks/T0K3N")
-    'https://chat.example.com:8443/***'
-    """
-    from urllib.parse import urlsplit  # takes milliseconds, and few declarations have hooks
-
-    parts = urlsplit(url)
-    behind = parts.path.strip("/") or parts.query
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" + (f"/{MASK}" if behind else "")

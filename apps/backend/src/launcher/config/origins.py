@@ -9,8 +9,7 @@ from launcher.config.build import Draft
 from launcher.config.entries import Document, Entry, written
 from launcher.config.environment import fields
 from launcher.config.fields import KeyPath, Node
-from launcher.config.hooks import told
-from launcher.config.secrets import MASK, is_secret_name, shown
+from launcher.config.secrets import MASK, destination, is_secret_name, shown
 from launcher.config.table import COMPONENT, DEPENDENCY, LAUNCHER
 from launcher.config.table_hooks import HOOK
 from launcher.model.spec import ComponentSpec, HookSpec, Kind, LauncherSpec, Probe, ProbeKind
@@ -98,7 +97,7 @@ def _table(
 def _hook(document: Document, hook: HookSpec) -> Iterator[Origin]:
     """The values of a hook; of its address only where it leads, since the rest is often the secret."""
     for origin in _table(f"hooks.{hook.name}", HOOK, document.below(("hooks", hook.name)), {}):
-        yield origin._replace(value=written(told(hook.url))) if origin.key.endswith(".url") else origin
+        yield origin._replace(value=written(destination(hook.url))) if origin.key.endswith(".url") else origin
 
 
 def _variables(own: Mapping[KeyPath, Entry]) -> Iterator[KeyPath]:

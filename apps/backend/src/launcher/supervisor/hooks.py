@@ -9,8 +9,7 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from launcher.config.hooks import told
-from launcher.config.secrets import redacted
+from launcher.config.secrets import destination, redacted
 from launcher.core.hooks import Moment, notification, pause, variables, wanted
 from launcher.hosts.spawn import environment_for
 from launcher.supervisor.deliver import Invocation, Post, RunCommand, Trouble
@@ -178,7 +177,7 @@ class _Hook:
             self._lost += 1
             first, self._failing = not self._failing, True
         if first:
-            where = told(self.spec.url) if self.spec.url else self.spec.command[0]
+            where = destination(self.spec.url) if self.spec.url else self.spec.command[0]
             message = f"hook {self.spec.name} ({where}) failed: {redacted(trouble.reason)}"
             self._say(f"{message}; that is not said again until it works", "WARNING")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.config.hooks import told
+from launcher.config.secrets import destination
 from launcher.model.spec import HookSpec
 from launcher.model.state import Phase
 from tests.launcher.unit.config.support import API, loaded, origin, problem
@@ -44,8 +44,8 @@ def test_the_address_is_a_secret(tmp_path: Path) -> None:
     assert origin(result, "hooks.chat.url") == ('"https://chat.example:8443/***"', "launcher.toml:4")
     assert origin(result, "hooks.chat.on") == ('["failed"]', "default")
     assert "t0k3n" not in repr(result.spec)
-    assert told("http://127.0.0.1:9/") == "http://127.0.0.1:9"
-    assert told("http://a.example?key=1") == "http://a.example/***"
+    assert destination("http://127.0.0.1:9/") == "http://127.0.0.1:9"
+    assert destination("http://a.example?key=1") == "http://a.example/***"
 
 
 @pytest.mark.parametrize(
