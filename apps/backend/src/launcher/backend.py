@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launcher.core.plan import MAIN
+from launcher.core.structured import structured
 from launcher.errors import ExitCode
 from launcher.hosts.command import CommandHost
 from launcher.hosts.guard import guard_of_this_process
@@ -28,7 +29,9 @@ from launcher.model.state import FleetState, Phase, Role
 from launcher.probes.runner import Probes
 from launcher.supervisor.announce import Announcer
 from launcher.supervisor.control import Control
+from launcher.supervisor.crashes import CrashReporter
 from launcher.supervisor.hold import Holder
+from launcher.supervisor.hooks import Hooks
 from launcher.supervisor.journal import Entry, Journal
 from launcher.supervisor.observer import Observer
 from launcher.supervisor.supervisor import Supervisor
@@ -95,9 +98,13 @@ class Backend:
         self.failure: BaseException | None = None
         journal = Journal()
         journal.subscribe(console.on_entry)
-        journal.subscribe(self._record)
         self.supervisor = Supervisor(self.plan, journal, self._connect)
         self.observer = Observer(self.supervisor.view, guard_of_this_process(), self._lost_lines)
+        # Before the end of a life is written to its log: a report holds what was there by then.
+        journal.subscribe(CrashReporter(self.supervisor.view).on_entry)
+        journal.subscribe(self._record)
+        self.hooks = Hooks(self.plan.spec, self._say)
+        journal.subscribe(self.hooks.on_entry)
         self.hosts: list[Host] = []
         self.inline = self._inline_host()
 
@@ -161,6 +168,8 @@ class Backend:
             self.console.finished(self.supervisor.view(), self.supervisor.finish)
             await control.close()
             await self._close_hosts()
+            if self.plan.spec.hooks:
+                await asyncio.to_thread(self.hooks.close)
 
     async def _close_hosts(self) -> None:
         """Nothing of a process host is left afterwards; a blocked inline host ends with the process."""
@@ -198,9 +207,14 @@ class Backend:
         return {"disk": self.logs.lost}
 
     def _line(self, line: LogLine) -> None:
+        line = structured(line)
         self.observer.on_line(line)
         self.logs.write(line)
         self.console.on_line(line)
+
+    def _say(self, message: str, level: str) -> None:
+        """Say something in the launcher's own log."""
+        self._line(LogLine(time.time(), "", Stream.LAUNCHER, message, level=level))
 
     def _record(self, entry: Entry) -> None:
         """Keep in the component's log how a life ended; the console and status only show one line of it."""

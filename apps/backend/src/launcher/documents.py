@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from launcher.config.secrets import redacted
+from launcher.config.secrets import destination, redacted
 from launcher.core.replicas import replicas_of
 from launcher.errors import ConfigError, LauncherError
 from launcher.model.spec import API_ADDRESS, Kind
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from launcher.core.plan import Plan
     from launcher.core.view import View
-    from launcher.model.spec import ComponentSpec
+    from launcher.model.spec import ComponentSpec, HookSpec
     from launcher.model.state import DependencyState, Exit, Successor
     from launcher.observe.usage_documents import CheckDocument, LoopDocument, ProcessDocument
 
@@ -284,6 +284,7 @@ def plan_document(
             {"name": spec.name, "url": redacted(spec.url), "timeout": spec.timeout}
             for spec in plan.spec.dependencies
         ],
+        "hooks": [_told(hook) for hook in plan.spec.hooks],
         "run_dir": plan.spec.run_dir,
         "log_dir": plan.spec.log_dir,
         "notes": [redacted(note) for note in (*plan.notes, *notes)],
@@ -304,6 +305,15 @@ def _planned(plan: Plan, spec: ComponentSpec) -> dict[str, Any]:
         "ready": ready_when(spec),
         "overlap": bool(spec.overlap),
         "replica": spec.replica,
+    }
+
+
+def _told(hook: HookSpec) -> dict[str, Any]:
+    return {
+        "name": hook.name,
+        "on": [str(phase) for phase in Phase if phase in hook.on],
+        "components": list(hook.components),
+        "how": f"POST {destination(hook.url)}" if hook.url else redacted(" ".join(hook.command)),
     }
 
 

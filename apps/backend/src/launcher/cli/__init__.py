@@ -41,6 +41,7 @@ COMMANDS = {
     ),
     "logs": Command("logs", "show or follow the logs, whether a launcher runs or not"),
     "events": Command("events", "show or follow every change of a phase, as the running launcher knows them"),
+    "crash": Command("crash", "show why components crashed: reason, traceback, last lines, resources"),
     "wait": Command("wait", "wait until a component is ready, stopped or completed"),
     "check": Command("check", "look for mistakes and show what a start would do, without starting anything"),
     "config": Command(

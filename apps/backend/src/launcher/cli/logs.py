@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import time
 from fnmatch import fnmatchcase
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from launcher.model.logs import LogLine
+    from launcher.observe.read import Filter
 
 DEFAULT_LINES = 100
 
@@ -50,6 +52,12 @@ def configure(parser: argparse.ArgumentParser, _verb: str) -> None:
         metavar="WHEN",
         help="only lines from then on: 10m ago, 14:30, or 2026-01-31T14:30",
     )
+    parser.add_argument(
+        "--until",
+        default="",
+        metavar="WHEN",
+        help="only lines up to then, written as for --since; with -f it ends then",
+    )
     parser.add_argument("--grep", default="", metavar="REGEX", help="only lines whose message matches")
     parser.add_argument(
         "--level",
@@ -69,7 +77,7 @@ def configure(parser: argparse.ArgumentParser, _verb: str) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show the last lines and, if asked, those that follow."""
-    wanted = make_filter(args.level, args.grep, since(args.since, time.time()) if args.since else 0.0)
+    wanted = _wanted(args, time.time())
     count = _count(args.lines)
     directory = paths_from(args).log_dir
     wanted_names = split_commas(args.names)
@@ -84,11 +92,26 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.flush()
         follower = Follower(directory, names, tail.positions, wanted)
         with contextlib.suppress(KeyboardInterrupt):
-            for line in follow(follower, ended=lambda: False):
+            for line in follow(follower, ended=lambda: time.time() > wanted.until):
                 show(line)
                 sys.stdout.flush()
         follower.close()
     return ExitCode.OK
+
+
+def _wanted(args: argparse.Namespace, now: float) -> Filter:
+    """Return which lines were asked for.
+
+    Raises:
+        UsageError: a moment, level or expression is none, or nothing can lie between the two moments.
+    """
+    since = moment(args.since, now) if args.since else 0.0
+    until = moment(args.until, now) if args.until else math.inf
+    if until < since:
+        raise UsageError(
+            f"--until {args.until} is before --since {args.since}", hint="swap them, or leave one out"
+        )
+    return make_filter(args.level, args.grep, since, until)
 
 
 def _names(directory: Path, wanted: Sequence[str], args: argparse.Namespace) -> list[str]:
@@ -157,8 +180,8 @@ def _write(text: str) -> None:
     sys.stdout.write(text)
 
 
-def since(text: str, now: float) -> float:
-    """Return the moment that ``--since`` means, in seconds since the epoch.
+def moment(text: str, now: float) -> float:
+    """Return the moment that ``--since`` or ``--until`` means, in seconds since the epoch.
 
     Args:
         text: a duration before now (``10m``), a time of today (``14:30``), or a date with or without a time.
@@ -172,12 +195,12 @@ def since(text: str, now: float) -> float:
 
     with contextlib.suppress(argparse.ArgumentTypeError):
         return now - seconds(text.removesuffix("ago").rstrip())
-    moment = datetime.fromtimestamp(now).astimezone()
-    for candidate in (text, f"{moment:%Y-%m-%d}T{text}"):
+    today = datetime.fromtimestamp(now).astimezone()
+    for candidate in (text, f"{today:%Y-%m-%d}T{text}"):
         with contextlib.suppress(ValueError):
             return (
                 datetime.fromisoformat(candidate)
-                .astimezone(None if "+" in candidate else moment.tzinfo)
+                .astimezone(None if "+" in candidate else today.tzinfo)
                 .timestamp()
             )
     raise UsageError(

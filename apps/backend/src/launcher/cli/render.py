@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from launcher.cli.columns import chosen
+from launcher.observe.shown import shown
 from launcher.observe.text import clip, coloured, duration, pad, percent, safe, size, width
 
 if TYPE_CHECKING:
@@ -101,7 +102,19 @@ def status_lines(
         and item["last_exit"]["hint"]
         and item["phase"] in {"failed", "backoff"}
     }
-    return lines + clipped(f"hint for {name}: {hint}" for name, hint in hints.items())
+    lines += clipped(f"hint for {name}: {hint}" for name, hint in hints.items())
+    crashed = [item["name"] for item in components if _has_crashed(item)]
+    return lines + (clipped([f"crash reports: launcher crash {' '.join(crashed)}"]) if crashed else [])
+
+
+def _has_crashed(item: ComponentDocument) -> bool:
+    """Whether there is a report of how it ended last, and it does not run again."""
+    ended = item["last_exit"]
+    return (
+        item["phase"] in {"failed", "backoff"}
+        and ended is not None
+        and ended["kind"] not in {"returned", "unreachable"}
+    )
 
 
 def cost_lines(status: StatusDocument) -> list[str]:
@@ -258,6 +271,12 @@ def plan_lines(plan: dict[str, Any]) -> list[str]:
     if plan["dependencies"]:
         services = [(item["name"], item["url"], duration(item["timeout"])) for item in plan["dependencies"]]
         lines += ["", *table(("PROBED", "URL", "WAITED FOR AT MOST"), services)]
+    if plan.get("hooks"):
+        rows = [
+            [hook["name"], ", ".join(hook["on"]), ", ".join(hook["components"]) or "all", hook["how"]]
+            for hook in plan["hooks"]
+        ]
+        lines += ["", *table(("HOOK", "TOLD OF", "COMPONENTS", "HOW"), rows)]
     lines += ["", f"logs: {plan['log_dir']}", f"run directory: {plan['run_dir']}"]
     lines += [f"note: {note}" for note in plan["notes"]]
     return lines + [f"warning: {warning}" for warning in plan["warnings"]]
@@ -282,7 +301,7 @@ def log_lines(line: LogLine, columns: int, *, prefix: bool = True, colour: str =
         prefix: put time, component and level in front.
         colour: of the name; empty for none, and then colours in the message are taken out as well.
     """
-    parts = [safe(part, color=bool(colour)) for part in line.message.split("\n")]
+    parts = [safe(part, color=bool(colour)) for part in shown(line)]
     if not prefix:
         return "\n".join(parts)
     name = pad(line.component or "-", columns)

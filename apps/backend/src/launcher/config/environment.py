@@ -25,6 +25,10 @@ FOREIGN_VARIABLES: Mapping[str, str] = {
     "LAUNCHER_COMPONENT": "set by the launcher for each component: its name",
     "LAUNCHER_INCARNATION": "set by the launcher for each component: number of its life",
     "LAUNCHER_REPLICA": "set by the launcher for each component: which of its replicas it is, from 1",
+    "LAUNCHER_HOOK": "set by the launcher for the command of a hook: its name",
+    "LAUNCHER_PHASE": "set by the launcher for the command of a hook: the phase that the component has entered",
+    "LAUNCHER_BEFORE": "set by the launcher for the command of a hook: the phase before",
+    "LAUNCHER_REASON": "set by the launcher for the command of a hook: why, for people",
     "LAUNCHER_LIFE": "set by the launcher for each component: marks the processes of one life",
 }
 """Variables of the same prefix that are never read as configuration."""

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from launcher.config import agents, build, environment, profiles
 from launcher.config.build import Draft, Values
 from launcher.config.entries import Document, Entry
+from launcher.config.hooks import hooks
 from launcher.config.layers import Layers, Messages, Request, in_order, merged
 from launcher.config.locate import run_paths
 from launcher.config.origins import Origin, origins
@@ -103,10 +104,11 @@ def _assembled(request: Request, layers: Layers, messages: Messages) -> Loaded |
         problems,
     )
     _report_missing(layers, selection, by_name, problems)
+    told = hooks(document, universe, problems)
     if problems:
         return None
     used = tuple(service for name, service in services.items() if name in selection.dependencies)
-    spec = _spec(request, layers, specs, used, groups, pythonpath, variables)
+    spec = replace(_spec(request, layers, specs, used, groups, pythonpath, variables), hooks=told)
     known = {name: (item.value, item.where) for name, item in layers.dotenv.items() if name in variables}
     return Loaded(
         spec, origins(spec, document, by_name, known), tuple(messages.notes), tuple(messages.warnings)
@@ -204,7 +206,7 @@ def _report_missing(
     """Report unset variables where their value is needed; a component that is left out may lack them."""
     entries = [entry for name in selection.components for entry in by_name[name].own.values()]
     for path, entry in layers.document.entries.items():
-        general = path[0] in {"launcher", "environment", "groups"}
+        general = path[0] in {"launcher", "environment", "groups", "hooks"}
         if general or path[:2] in {("dependencies", name) for name in selection.dependencies} | {
             ("profiles", name) for name in layers.profiles
         }:

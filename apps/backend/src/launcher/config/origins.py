@@ -9,10 +9,11 @@ from launcher.config.build import Draft
 from launcher.config.entries import Document, Entry, written
 from launcher.config.environment import fields
 from launcher.config.fields import KeyPath, Node
-from launcher.config.secrets import MASK, is_secret_name, shown
+from launcher.config.secrets import MASK, destination, is_secret_name, shown
 from launcher.config.table import COMPONENT, DEPENDENCY
+from launcher.config.table_hooks import HOOK
 from launcher.config.table_launcher import LAUNCHER
-from launcher.model.spec import ComponentSpec, Kind, LauncherSpec, Probe, ProbeKind
+from launcher.model.spec import ComponentSpec, HookSpec, Kind, LauncherSpec, Probe, ProbeKind
 
 DEFAULT = "default"
 
@@ -65,6 +66,7 @@ def origins(
                 {},
             )
         ),
+        *(origin for hook in spec.hooks for origin in _hook(document, hook)),
         *(
             Origin(f"groups.{name}", written(members), document.entries["groups", name].source)
             for name, members in spec.groups.items()
@@ -91,6 +93,12 @@ def _table(
                 yield Origin(key, written(computed[path]), DEFAULT)
         elif field is not None and field.default is not None:
             yield Origin(key, written(field.default), DEFAULT)
+
+
+def _hook(document: Document, hook: HookSpec) -> Iterator[Origin]:
+    """The values of a hook; of its address only where it leads, since the rest is often the secret."""
+    for origin in _table(f"hooks.{hook.name}", HOOK, document.below(("hooks", hook.name)), {}):
+        yield origin._replace(value=written(destination(hook.url))) if origin.key.endswith(".url") else origin
 
 
 def _variables(own: Mapping[KeyPath, Entry]) -> Iterator[KeyPath]:

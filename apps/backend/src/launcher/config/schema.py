@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from launcher.config.build import KIND_OF
 from launcher.config.fields import Field, Named, Node, Section
-from launcher.config.table import COMPONENT, ROOT
+from launcher.config.table import COMPONENT, DEPENDENCY, ROOT
+from launcher.config.table_hooks import HOOK
 from launcher.config.table_restart import RESTART
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -82,8 +83,10 @@ def _section(node: Section) -> dict[str, object]:
         policy = node.nodes[node.shorthand]
         assert isinstance(policy, Field), policy  # noqa: S101 (so the table is written)
         return {"description": node.doc, "anyOf": [table, dict(policy.type.schema), _REFERENCE]}
-    if "url" in node.nodes and "timeout" in node.nodes:
+    if node is DEPENDENCY:
         table["required"] = ["url"]
+    if node is HOOK:
+        table["oneOf"] = [{"required": ["command"]}, {"required": ["url"]}]
     return table
 
 

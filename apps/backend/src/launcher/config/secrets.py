@@ -43,3 +43,16 @@ def redacted(text: str) -> str:
 def shown(name: str, value: str) -> str:
     """Return what may be shown of the value of the variable ``name``."""
     return MASK if value and is_secret_name(name) else redacted(value)
+
+
+def destination(url: str) -> str:
+    """Return what may be shown of an address that is a secret as a whole: where it leads, not what stands behind that.
+
+    >>> destination("https://chat.example.com:8443/hooks/T0K3N")
+    'https://chat.example.com:8443/***'
+    """
+    from urllib.parse import urlsplit  # takes milliseconds, and few declarations have such addresses
+
+    parts = urlsplit(url)
+    behind = parts.path.strip("/") or parts.query
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" + (f"/{MASK}" if behind else "")

@@ -29,6 +29,7 @@ from launcher.config.fields import (
     section,
     variables,
 )
+from launcher.config.table_hooks import HOOK
 from launcher.config.table_launcher import LAUNCHER
 from launcher.config.table_restart import RESTART
 from launcher.model.spec import MOST_REPLICAS, Kind
@@ -321,4 +322,5 @@ ROOT = section(
         open=True,
     ),
     profiles=Named("Variants by name.", "profile", PROFILE),
+    hooks=Named("Who is told of what happens, by name.", "hook", HOOK),
 )

@@ -82,6 +82,7 @@ class _Child:
         os.register_at_fork(after_in_child=self._channel.forked)
         self._host.launch(self._setup.component, self._setup.incarnation)
         self._host.run()
+        self._channel.flush()
 
     # -- up --
 
@@ -157,6 +158,7 @@ class _Child:
     def _abandon(self, _identity: Identity, ended: Exit) -> None:
         """Tasks that ignore every cancellation end with their process."""
         self._channel.send(pipe.of_event(Exited(*self._identity, ended)))
+        self._channel.flush()
         os._exit(1)
 
 

@@ -138,8 +138,8 @@ class _Life:
             self._say(f"left {len(left)} process{'es' if len(left) != 1 else ''} behind, now ended: {pids}")
         status = await self.child.cleared()
         self._close_notify()
-        ended = of_status(status, killed=self.child.killed)
-        return replace(ended, hint="") if self._stopping else ended
+        ended = of_status(status, killed=self.child.killed, starved=self.child.starved)
+        return replace(ended, hint="" if self._stopping else ended.hint, spent=self.child.spent)
 
     def _own_variables(self) -> dict[str, str]:
         own = {

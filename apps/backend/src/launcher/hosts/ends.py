@@ -18,6 +18,8 @@ _SIGNAL_HINTS = {
     signal.SIGABRT: "a native library gave up: its log says why",
 }
 
+_STARVED = "the system has killed a process for want of memory meanwhile, most likely this one: give it more, or less to do at once"
+
 
 def of_error(error: BaseException) -> Exit:
     """Return the exit of a component whose code raised this."""
@@ -39,15 +41,22 @@ def of_death(death: Death) -> Exit:
     return Exit(ExitKind.RAISED, death.what, hint=hint, traceback=full(death.error))
 
 
-def of_status(code: int, *, killed: bool) -> Exit:
-    """Return the exit of a process; a negative code is the signal that ended it, as in ``subprocess``."""
+def of_status(code: int, *, killed: bool, starved: bool = False) -> Exit:
+    """Return the exit of a process.
+
+    Args:
+        code: a negative one is the signal that ended it, as in ``subprocess``.
+        killed: by us.
+        starved: the system has killed a process for want of memory meanwhile.
+    """
     if code == 0:
         return Exit(ExitKind.RETURNED, "exited with 0", code=0, killed=killed)
     if code > 0:
         return Exit(ExitKind.EXITED, f"exited with {code}{_meaning(code)}", code=code, killed=killed)
     number = -code
     name = signal_name(number)
-    hint = "" if killed else _SIGNAL_HINTS.get(number, "")  # type: ignore[call-overload]  # an enum member equals its number
+    hints = {**_SIGNAL_HINTS, signal.SIGKILL: _STARVED} if starved else _SIGNAL_HINTS
+    hint = "" if killed else hints.get(number, "")  # type: ignore[call-overload]  # an enum member equals its number
     return Exit(ExitKind.SIGNALLED, f"ended by {name}", hint=hint, signal=number, killed=killed)
 
 

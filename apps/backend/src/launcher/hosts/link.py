@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from launcher.hosts import packets
 from launcher.hosts.linux import adopt_orphans
-from launcher.hosts.spawn import Born, Child, Program, start, watch_exit
+from launcher.hosts.spawn import Born, Child, Program, collected, start, watch_exit
 from launcher.hosts.tree import Family
 from launcher.hosts.zygote import main
 
@@ -84,14 +84,6 @@ def started(environment: dict[str, str], directory: str) -> Beginning:
     finally:
         theirs.close()
     return Beginning(born, ours)
-
-
-def collected(pid: int) -> int:
-    """Wait for a child and return its status; SIGKILL where somebody else has taken it."""
-    try:
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    except ChildProcessError:
-        return -signal.SIGKILL
 
 
 class ZygoteLost(Exception):

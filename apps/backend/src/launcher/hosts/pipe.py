@@ -1,7 +1,8 @@
 """The few messages between a process host and its child: JSON, one per line, over a socket pair.
 
 The setup, ``stop`` and ``ask`` go down; ``launched``, ``started``, ``imported``, ``exited``, ``log`` and ``answer`` come up. Everything is written synchronously: what was
-said before a crash lies in the kernel's buffer and is read afterwards. A reader that stalls costs log lines, with a count, never the loop.
+said before a crash lies in the kernel's buffer and is read afterwards. A slow reader makes the writer wait, as every pipe does; one that stalls does
+not: what is said meanwhile is kept here, within a bound, and sent in order when it reads again.
 """
 
 from __future__ import annotations
@@ -10,8 +11,7 @@ import json
 import select
 import socket
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,11 +23,20 @@ from launcher.model.state import Exit, ExitKind
 BUFFER = 4 * 1024 * 1024
 """Bytes asked of the kernel for what the child has said and the parent has not read; the kernel may grant less."""
 
-PATIENCE = 0.5
-"""Longest time in seconds that a log line waits for a full pipe, once per stall, before lines are dropped."""
+PATIENCE = 5.0
+"""Seconds that a log line waits for a reader that takes nothing, once per stall; from then on lines are kept instead of sent.
 
-READ = 256 * 1024
-"""Bytes read at once."""
+A launcher that has not come round to one of its pipes for so long is not busy but stopped, even on a machine that is far too small.
+"""
+
+STEP = 0.05
+"""Seconds between two looks at a full pipe: the kernel calls it writable only when three quarters of it are free, but takes bytes before that."""
+
+KEPT = 4 * 1024 * 1024
+"""Bytes of log lines that are kept for a reader that has stalled; what is said beyond that is dropped, and counted."""
+
+READ = 64 * 1024
+"""Bytes read at once; small, so that one talkative child does not keep the others waiting until they take us for stalled."""
 
 Message = dict[str, Any]
 
@@ -62,11 +71,14 @@ class Channel:
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end
+        self._unread = b""
+        # Reentrant: the collector may run while it is held, and what it collects may print or log, which comes here again.
         self._lock = threading.RLock()
-        self._unsent = b""
+        self._unsent = bytearray()
+        self._pushing = False
         self._stalled = False
         self._dropped = 0
-        self._unread = b""
+        self._said: Callable[[int], Message] | None = None
         self._gone = False
 
     def fileno(self) -> int:
@@ -78,25 +90,30 @@ class Channel:
         self._end.close()
 
     def send(self, message: Message) -> None:
-        """Send a message, whatever it takes; to a reader that is gone, nothing is sent."""
+        """Send a message that is never dropped; to a reader that is gone, nothing is sent."""
         with self._lock:
             self._unsent += _encoded(message)
-            self._push(until=None)
+            self._push_or_keep()
 
     def send_line(self, message: Message, said: Callable[[int], Message]) -> None:
-        """Send a log line, or drop it when the reader has stalled; ``said`` makes the message about dropped lines."""
+        """Send a log line; ``said`` makes the message about lines that had to be dropped.
+
+        When it returns, the line is in the kernel's keeping and outlives this process; only while the reader has stalled it is kept here.
+        """
         with self._lock:
-            if self._unsent:
-                self._push(until=time.monotonic() + (0 if self._stalled else PATIENCE))
-            if self._unsent:
-                self._stalled = True
-                self._dropped += 1
+            if self._gone:
                 return
-            if self._dropped:
-                self._unsent += _encoded(said(self._dropped))
-            self._stalled, self._dropped = False, 0
+            if self._stalled and len(self._unsent) >= KEPT:
+                self._dropped += 1
+                self._said = said
+                return
             self._unsent += _encoded(message)
-            self._push(until=time.monotonic())
+            self._push_or_keep()
+
+    def flush(self) -> None:
+        """Send what is kept, whatever it takes; to be done before the process ends."""
+        with self._lock:
+            self._push(patience=None)
 
     def read(self) -> tuple[list[Message], bool]:
         """Return messages that have arrived, and whether there may be more by now; does not wait.
@@ -113,7 +130,7 @@ class Channel:
         if not data:
             raise EOFError
         *lines, self._unread = (self._unread + data).split(b"\n")
-        return [json.loads(line) for line in lines], True
+        return list(_decoded(lines)), True
 
     def wait(self) -> Message:
         """Wait for one message, the first of all.
@@ -133,29 +150,79 @@ class Channel:
     def forked(self) -> None:
         """Forget what the parent's threads were doing: a fork by the user's code may have come in the middle of it."""
         self._lock = threading.RLock()
-        self._unsent = b""
+        self._unsent = bytearray()
+        self._pushing = self._stalled = False
+        self._dropped = 0
 
-    def _push(self, until: float | None) -> None:
-        """Send what is unsent, waiting for room until a moment of the monotonic clock, or as long as it takes."""
-        while self._unsent and not self._gone:
-            try:
-                sent = self._end.send(self._unsent, socket.MSG_DONTWAIT)
-                self._unsent = self._unsent[sent:]
-            except (BlockingIOError, InterruptedError):
-                left = None if until is None else until - time.monotonic()
-                if left is not None and left <= 0:
-                    return
-                _until_writable(self._end, left)
-            except OSError:  # the reader is gone
-                self._gone = True
-        if self._gone:
-            self._unsent = b""
+    def _push_or_keep(self) -> None:
+        """Send what is unsent; when the reader has stalled, leave that to a thread."""
+        if not self._stalled and not self._push(PATIENCE):
+            self._stalled = True
+            threading.Thread(target=self._send_kept, name="unsent messages", daemon=True).start()
+
+    def _push(self, patience: float | None) -> bool:
+        """Send what is unsent, as long as the reader takes something every ``patience`` seconds; ``None`` waits for ever.
+
+        Returns false when the reader has stalled; one that is gone has not, and gets nothing.
+        """
+        if self._pushing:
+            return True  # a finaliser that says something in the middle of this: the loop below sends it, too
+        self._pushing = True
+        waited = 0.0
+        try:
+            while self._unsent and not self._gone:
+                sent = self._send_some()
+                del self._unsent[:sent]
+                if sent:
+                    waited = 0.0
+                elif patience is not None and waited >= patience:
+                    return False
+                else:
+                    _until_writable(self._end, STEP)
+                    waited += STEP
+        finally:
+            self._pushing = False
+        return True
+
+    def _send_some(self) -> int:
+        try:
+            return self._end.send(self._unsent[:READ], socket.MSG_DONTWAIT)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError:  # the reader is gone
+            self._gone = True
+            return 0
+
+    def _send_kept(self) -> None:
+        """Send what is kept as soon as the reader takes something again, even if nothing more is said.
+
+        Whoever says something meanwhile waits for the lock: from then on the reader is slow at most, and what it is told is in order.
+        """
+        while self._stalled:
+            _until_writable(self._end, None)
+            with self._lock:
+                if self._push(PATIENCE):
+                    if self._dropped and self._said is not None:
+                        self._unsent += _encoded(self._said(self._dropped))
+                        self._dropped = 0
+                    self._stalled = not self._push(PATIENCE)
 
 
 def _until_writable(end: socket.socket, seconds: float | None) -> None:
+    """Wait for much room, or for the end of the reader, but no longer than this."""
     poll = select.poll()  # unlike select(), it takes descriptors of any number
     poll.register(end, select.POLLOUT)
     poll.poll(None if seconds is None else seconds * 1000)
+
+
+def _decoded(lines: Sequence[bytes]) -> Iterator[Message]:
+    """Yield the messages; what is none was torn by a process that the user's code has forked, and hides no other."""
+    for line in lines:
+        try:
+            message = json.loads(line)
+        except ValueError:
+            message = None
+        yield message if isinstance(message, dict) else {"torn": line.decode("utf-8", "backslashreplace")}
 
 
 def _encoded(message: Message) -> bytes:

@@ -25,7 +25,7 @@ from launcher.hosts.spawn import Born, Child, Program, environment_for, start
 from launcher.hosts.tree import Family
 from launcher.hosts.warm import Birth, Warm
 from launcher.model.events import Exited, Launched, Started
-from launcher.model.logs import LogLine, Stream
+from launcher.model.logs import LogLine, Stream, clipped
 from launcher.model.spec import Bind, ComponentSpec, LauncherSpec
 from launcher.model.state import Exit, ExitKind
 
@@ -142,13 +142,14 @@ class _Life:
         except OSError as error:
             return _unborn(error)
         status = await child.cleared()
-        while self._read():
-            pass
+        while self._read():  # noqa: ASYNC110 (there is nothing to wait for; others are let in between)
+            await asyncio.sleep(0)
         self._loop.remove_reader(channel.fileno())
         channel.close()
         if self._ended is None:
-            return of_status(status, killed=child.killed)
-        return replace(self._ended, killed=self._ended.killed or child.killed)
+            ended = of_status(status, killed=child.killed, starved=child.starved)
+            return replace(ended, spent=child.spent)
+        return replace(self._ended, killed=self._ended.killed or child.killed, spent=child.spent)
 
     async def _begun(self) -> tuple[Child, pipe.Channel]:
         """Bring the child into the world, warm if that can be.
@@ -250,6 +251,20 @@ class _Life:
             self.pulse.answer(*message["answer"])
         elif "imported" in message and self._warm is not None:
             self._warm.learn(self._spec.declared_name, message["imported"])
+        elif "torn" in message:
+            self._log(self._torn(message["torn"]))
+
+    def _torn(self, text: str) -> LogLine:
+        """Return what is left of lines that two processes have written at once, one of them forked by the component."""
+        told = clipped(f"a line was torn by a process that the component has forked: {text}")
+        return LogLine(
+            time.time(),
+            self._identity.component,
+            Stream.LAUNCHER,
+            told,
+            self._identity.incarnation,
+            "WARNING",
+        )
 
     def _on_raw_line(self, descriptor: int, line: str) -> None:
         """Take what was written past Python: by native code, by the interpreter, by programs the component started."""

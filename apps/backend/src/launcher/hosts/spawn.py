@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -15,7 +17,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from launcher.components.lines import LineBuffer
+from launcher.hosts.oom import oom_kills
 from launcher.hosts.tree import MARK, Family, Process, collect_adopted, look
+from launcher.model.state import Spent
 
 LEFTOVER_GRACE = 2.0
 """Seconds that processes which outlive the main one have to end, after they were asked with SIGTERM."""
@@ -24,7 +28,10 @@ LOOK_AGAIN = 0.25
 """Seconds after which a family that does not shrink is looked at again; deaths are noticed at once."""
 
 DRAIN = 1.0
-"""Seconds to read what is left in a pipe when nobody of the family can write to it any more: a stranger may still hold it open."""
+"""Seconds to wait for the end of a pipe when nobody of the family can write to it any more: a stranger may still hold it open."""
+
+LEFT = 1024 * 1024
+"""Bytes that may be left in a pipe then, and are read whatever the time: what a process of an ordinary user can make it hold (pipe(7))."""
 
 SWEEP = 30.0
 """Seconds between two looks for dead orphans of a running process: without them they would stay zombies until it ends."""
@@ -73,14 +80,14 @@ class Born:
 
     Attributes:
         outputs: descriptors to read its standard output and standard error from; they become the reader's.
-        collect: waits for its end and returns its status as `subprocess` does.
+        collect: waits for its end and returns its status as `subprocess` does, and what it has used, if that is known.
         mark: see `Family`.
         tag: see `Family`.
     """
 
     pid: int
     outputs: tuple[int, int]
-    collect: Callable[[], int]
+    collect: Callable[[], tuple[int, Spent | None]]
     mark: str = ""
     tag: int = 0
 
@@ -113,7 +120,28 @@ def start(program: Program, *, marked: bool = True) -> Born:
             raise RuntimeError("both outputs were asked for")
         outputs.append(os.dup(stream.fileno()))
         stream.close()
-    return Born(process.pid, (outputs[0], outputs[1]), process.wait, mark)
+
+    def collect() -> tuple[int, Spent | None]:
+        ended = collected(process.pid)
+        process.returncode = ended[0]  # or it would be taken for one that still runs
+        return ended
+
+    return Born(process.pid, (outputs[0], outputs[1]), collect, mark)
+
+
+def collected(pid: int) -> tuple[int, Spent | None]:
+    """Wait for a child; return its status and what it has used, or SIGKILL and nothing where somebody else has taken it."""
+    try:
+        _, status, used = os.wait4(pid, 0)
+    except ChildProcessError:
+        return -signal.SIGKILL, None
+    return os.waitstatus_to_exitcode(status), spent(used)
+
+
+def spent(used: resource.struct_rusage) -> Spent:
+    """Return what the system says of use, in our words."""
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2) there and here
+    return Spent(used.ru_utime, used.ru_stime, used.ru_maxrss * unit, used.ru_minflt, used.ru_majflt)
 
 
 class Child:
@@ -124,12 +152,20 @@ class Child:
 
     Args:
         on_line: told each line of output and the descriptor (1 or 2) it was written to.
+
+    Attributes:
+        killed: we have killed it.
+        starved: the system has killed a process for want of memory while this one ran.
+        spent: what it has used, known when it is cleared.
     """
 
     def __init__(self, born: Born, on_line: Callable[[int, str], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self.pid = born.pid
         self.killed = False
+        self.starved = False
+        self.spent: Spent | None = None
+        self._starved_before = oom_kills()
         self._born = born
         self._collected = False
         self._family = Family(born.pid, born.mark, born.tag)
@@ -194,7 +230,10 @@ class Child:
         for descriptor in self._born.outputs:
             os.close(descriptor)
         self._collected = True
-        return self._born.collect()
+        status, self.spent = self._born.collect()
+        if status == -signal.SIGKILL:
+            self.starved = oom_kills() > self._starved_before
+        return status
 
 
 class _Pump:
@@ -211,11 +250,12 @@ class _Pump:
         os.set_blocking(descriptor, False)
         loop.add_reader(descriptor, self._read)
 
-    def _read(self) -> None:
+    def _read(self) -> int:
+        """Take what has arrived, and return how many bytes that was."""
         try:
             data = os.read(self._descriptor, READ)
         except BlockingIOError:
-            return
+            return 0
         except OSError:
             data = b""
         if data:
@@ -223,6 +263,7 @@ class _Pump:
                 self._on_line(line)
         else:
             self._end()
+        return len(data)
 
     def _end(self) -> None:
         if not self._ended.is_set():
@@ -232,10 +273,16 @@ class _Pump:
             self._ended.set()
 
     async def drained(self) -> None:
-        """Wait for the end of the pipe, but not for ever."""
+        """Wait for the end of the pipe, but not for ever; what the family has written is read even if this loop had no time for it."""
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN):
                 await self._ended.wait()
+        left = LEFT
+        while left > 0 and not self._ended.is_set():
+            taken = self._read()
+            if not taken:
+                break
+            left -= taken
         self._end()
 
 

@@ -14,10 +14,10 @@ from launcher.core.warm import cold_reason
 from launcher.hosts import packets
 from launcher.hosts.base import Log
 from launcher.hosts.brief import brief
-from launcher.hosts.link import STALL, Beginning, Link, ZygoteLost, collected, started
+from launcher.hosts.link import STALL, Beginning, Link, ZygoteLost, started
 from launcher.hosts.linux import adopt_orphans
 from launcher.hosts.memory import Memory
-from launcher.hosts.spawn import Born, environment_for
+from launcher.hosts.spawn import Born, collected, environment_for
 from launcher.hosts.tree import Family, fresh_tag
 from launcher.model.logs import LogLine, Stream
 from launcher.model.spec import ComponentSpec, Kind, LauncherSpec, Restart

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from launcher.model.state import Phase
 
 MOST_REPLICAS = 100
 """More replicas of one component than this are taken for a slip of the keyboard."""
@@ -242,6 +243,28 @@ API_ADDRESS = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
+class HookSpec:
+    """Somebody who is told when components change their phase.
+
+    Attributes:
+        on: the phases whose beginning is told.
+        components: names, entries of agents or wildcards; empty for all.
+        command: argument vector that is run for each notification; empty when it is posted.
+        url: where it is posted to; may be a secret as a whole.
+        timeout: longest duration of one attempt.
+        attempts: how often one notification is tried.
+    """
+
+    name: str
+    on: frozenset[Phase]
+    components: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    url: str = field(default="", repr=False)
+    timeout: float = 10.0
+    attempts: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class LauncherSpec:
     """The whole declaration after all layers were merged and the selection applied.
 
@@ -263,6 +286,7 @@ class LauncherSpec:
         log_level: lowest level of Python log records that are kept.
         source: the file that the declaration was read from; empty when it came from the command line.
         api: port of the control interface over TCP, on loopback; 0 for none.
+        hooks: who is told of what happens.
     """
 
     name: str
@@ -282,3 +306,4 @@ class LauncherSpec:
     log_level: str = "INFO"
     source: str = ""
     api: int = 0
+    hooks: tuple[HookSpec, ...] = ()

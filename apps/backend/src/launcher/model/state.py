@@ -78,6 +78,25 @@ class ExitKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What a process had used of the machine when it ended, with those of its children that it had waited for (``wait4(2)``).
+
+    Attributes:
+        user: CPU seconds in its own code.
+        system: CPU seconds in the kernel.
+        peak_memory: largest resident size of one of these processes, in bytes.
+        minor_faults: page faults that needed no reading.
+        major_faults: page faults that did; many of them say that memory was short.
+    """
+
+    user: float
+    system: float
+    peak_memory: int
+    minor_faults: int = 0
+    major_faults: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Exit:
     """How and why an incarnation ended.
 
@@ -88,6 +107,7 @@ class Exit:
         signal: number of the signal that ended the process, 0 for none.
         traceback: full traceback text; kept for the log, not shown by ``status``.
         killed: it had to be killed because it ignored the request to stop.
+        spent: what its process had used; ``None`` where it had none of its own.
     """
 
     kind: ExitKind
@@ -97,6 +117,7 @@ class Exit:
     signal: int = 0
     traceback: str = field(default="", repr=False)
     killed: bool = False
+    spent: Spent | None = field(default=None, repr=False, compare=False)
 
     @property
     def ok(self) -> bool:

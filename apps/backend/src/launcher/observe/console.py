@@ -12,12 +12,14 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from launcher.core.crash import crashed
 from launcher.core.plan import MAIN
 from launcher.core.replicas import declared_name
 from launcher.model.logs import LogLine, Stream
 from launcher.model.state import Desired, Phase, Role
 from launcher.observe.logs import UNATTRIBUTED
 from launcher.observe.places import address, log_path, relative
+from launcher.observe.shown import shown
 from launcher.observe.stopping import Patience
 from launcher.observe.terminal import Terminal
 from launcher.observe.text import PALETTE, coloured, duration, pad, safe, width
@@ -286,7 +288,8 @@ class Console:
             if change.role is Role.SUCCESSOR and incarnation != change.incarnation:
                 continue
             self._say(f"    | {safe(text, color=self._color)}")
-        self._say(f"    log: {self._log_path(change.component)}")
+        report = f", report: launcher crash {change.component}" if crashed(change) else ""
+        self._say(f"    log: {self._log_path(change.component)}{report}")
 
     def _why(self, change: Transition) -> str:
         return change.reason or (change.exit.message if change.exit is not None else "") or "ended"
@@ -392,7 +395,5 @@ class Console:
             if line.level
             else ""
         )
-        first, *others = line.message.split("\n") if line.message else [""]
-        shown = [f"{front} {level}{safe(first, color=self._color)}"]
-        shown += [f"{front} {safe(other, color=self._color)}" for other in others]
-        return "\n".join(shown) + "\n"
+        first, *others = (safe(part, color=self._color) for part in shown(line))
+        return "\n".join([f"{front} {level}{first}", *(f"{front} {other}" for other in others)]) + "\n"

@@ -36,7 +36,7 @@ UNATTRIBUTED = "launcher"
 """Name of the file for lines whose writer is not known, and for what the launcher says itself."""
 
 RECHECK = 1.0
-"""Seconds between two looks at whether a log file was removed or replaced behind our back."""
+"""Seconds between two looks at whether a log file was removed or replaced behind our back; lines in between may be lost with it."""
 
 _UNSAFE = re.compile(r"[/\\\x00]|^\.")
 
@@ -160,7 +160,8 @@ class LogStore:
             self._closed = True
             files, self._files = list(self._files.values()), {}
         for file in files:
-            file.close()
+            with contextlib.suppress(Exception):
+                self._tell(file.close())
 
     def _open(self, name: str) -> _File | None:
         with self._lock:
@@ -183,17 +184,17 @@ class LogStore:
             return
         if outcome.lost:
             with self._lock:
-                self.lost += 1
+                self.lost += outcome.lost
         if outcome.said and self._on_trouble is not None:
             self._on_trouble(outcome.said)
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What became of a line that was not simply written."""
+    """What became of lines that were not simply written: what is to be said of it, and how many are lost that were not counted yet."""
 
     said: str
-    lost: bool
+    lost: int = 0
 
 
 class _File:
@@ -210,6 +211,8 @@ class _File:
         self._checked = 0.0
         self._torn = False
         self._lost = 0
+        self._unseen = 0
+        self._gone = 0
 
     def append(self, data: bytes) -> _Outcome | None:
         """Write one line; returns ``None`` when there is nothing to tell."""
@@ -219,14 +222,22 @@ class _File:
                 self._write(data)
             except OSError as error:
                 return self._failed(error)
-            if not self._lost:
-                return None
-            lost, self._lost = self._lost, 0
-            return _Outcome(f"{self._path} is written again; lines lost: {lost}", lost=False)
+            self._unseen += 1
+            return self._recovered() if self._lost or self._gone else None
 
-    def close(self) -> None:
+    def close(self) -> _Outcome | None:
+        """Let go of the file; tell of an outage that has not ended."""
         with self._lock:
             self._release()
+            return _Outcome(f"{self._path} is not written; lines lost: {self._lost}") if self._lost else None
+
+    def _recovered(self) -> _Outcome:
+        lost, gone, self._lost, self._gone = self._lost, self._gone, 0, 0
+        if not gone:
+            return _Outcome(f"{self._path} is written again; lines lost: {lost}")
+        return _Outcome(
+            f"{self._path} was removed and is made anew; lines lost: at most {lost + gone}", lost=gone
+        )
 
     def _prepare(self, coming: int) -> None:
         """Have the right file open: not removed behind our back, and with room for ``coming`` bytes."""
@@ -234,7 +245,9 @@ class _File:
         if self._fd >= 0 and now - self._checked >= RECHECK:
             self._checked = now
             if not self._in_place():
+                self._gone += self._unseen if os.fstat(self._fd).st_nlink == 0 else 0
                 self._release()
+            self._unseen = 0
         if self._fd < 0:
             self._open(now)
         if self._size and self._size + coming > self._limit:
@@ -249,7 +262,11 @@ class _File:
             self._limit = limit if self._size else self._max_bytes
 
     def _open(self, now: float) -> None:
-        self._fd = _open_for_append(self._path)
+        try:
+            self._fd = _open_for_append(self._path)
+        except FileNotFoundError:  # the directory was removed as well
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._fd = _open_for_append(self._path)
         self._size = os.fstat(self._fd).st_size
         self._checked = now
 
@@ -293,11 +310,9 @@ class _File:
     def _failed(self, error: OSError) -> _Outcome:
         self._lost += 1
         if self._lost > 1:
-            return _Outcome("", lost=True)
+            return _Outcome("", lost=1)
         reason = error.strerror or str(error)
-        return _Outcome(
-            f"cannot write {self._path}: {reason}; lines are lost until it works again", lost=True
-        )
+        return _Outcome(f"cannot write {self._path}: {reason}; lines are lost until it works again", lost=1)
 
 
 def _open_for_append(path: Path) -> int:

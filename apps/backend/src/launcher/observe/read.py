@@ -7,6 +7,8 @@ there, through rotations, and finds files that appear later.
 from __future__ import annotations
 
 import contextlib
+import heapq
+import math
 import os
 import re
 import time
@@ -15,13 +17,13 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, TypeAlias
 
 from launcher.errors import UsageError
-from launcher.observe.logs import SUFFIX, decode, file_name
+from launcher.model.logs import LogLine, Stream
+from launcher.observe.logs import BACKUPS, SUFFIX, decode, file_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from launcher.model.logs import LogLine
 
 POLL = 0.1
 """Seconds between two looks at the files while following."""
@@ -45,20 +47,25 @@ class Filter:
         level: lowest level, as a number of ``LEVELS``; lines without a level count as INFO.
         pattern: regular expression that the message must contain.
         since: earliest time, in seconds since the epoch.
+        until: latest time, in seconds since the epoch.
     """
 
     level: int = 0
     pattern: re.Pattern[str] | None = None
     since: float = 0.0
+    until: float = math.inf
 
     def __call__(self, line: LogLine) -> bool:
         """Whether the line is wanted."""
-        if line.time < self.since or LEVELS.get(line.level.upper(), PLAIN_LEVEL) < self.level:
+        if (
+            not self.since <= line.time <= self.until
+            or LEVELS.get(line.level.upper(), PLAIN_LEVEL) < self.level
+        ):
             return False
         return self.pattern is None or self.pattern.search(line.message) is not None
 
 
-def make_filter(level: str = "", grep: str = "", since: float = 0.0) -> Filter:
+def make_filter(level: str = "", grep: str = "", since: float = 0.0, until: float = math.inf) -> Filter:
     """Return a filter from what was typed.
 
     Raises:
@@ -73,7 +80,7 @@ def make_filter(level: str = "", grep: str = "", since: float = 0.0) -> Filter:
         raise UsageError(
             f'"{grep}" is not a regular expression: {error}', hint="put a backslash before special characters"
         ) from None
-    return Filter(LEVELS.get(name, 0), pattern, since)
+    return Filter(LEVELS.get(name, 0), pattern, since, until)
 
 
 def logged_components(directory: Path) -> list[str]:
@@ -122,14 +129,18 @@ def last(directory: Path, components: Sequence[str], count: int | None, wanted: 
         count: how many lines in all; ``None`` for every line there is.
         wanted: which lines count.
     """
-    lines: list[LogLine] = []
+    found: list[list[LogLine]] = []
     positions: dict[str, Position] = {}
     for name in [file_name(component) for component in components or logged_components(directory)]:
-        found, position = _last_of(directory / name, count, wanted)
-        lines += found
-        positions[name] = position
-    lines.sort(key=attrgetter("time"))
+        own, positions[name] = _last_of(directory / name, count, wanted)
+        found.append(own)
+    lines = _merged(found)
     return Tail(lines if count is None else lines[max(0, len(lines) - count) :], positions)
+
+
+def _merged(lines: Sequence[Sequence[LogLine]]) -> list[LogLine]:
+    """Return the lines of several files by time; those of one file stay in their order, whatever the clock did."""
+    return list(heapq.merge(*lines, key=attrgetter("time")))
 
 
 def _last_of(path: Path, count: int | None, wanted: Filter) -> tuple[list[LogLine], Position]:
@@ -138,7 +149,7 @@ def _last_of(path: Path, count: int | None, wanted: Filter) -> tuple[list[LogLin
     opened = opened_chain(path)
     try:
         ends = [end_of_lines(descriptor) for descriptor, _ in opened]
-        for line in _newest_first(opened, ends, wanted.since):
+        for line in _newest_first(opened, ends, wanted):
             if count is not None and len(found) >= count:
                 break
             if wanted(line):
@@ -151,15 +162,36 @@ def _last_of(path: Path, count: int | None, wanted: Filter) -> tuple[list[LogLin
     return found, position
 
 
-def _newest_first(opened: Sequence[Opened], ends: Sequence[int], since: float) -> Iterator[LogLine]:
+def _newest_first(opened: Sequence[Opened], ends: Sequence[int], wanted: Filter) -> Iterator[LogLine]:
+    """Yield the lines, without most of those that are too young or too old; the filter is still to be asked."""
     for (descriptor, _), end in zip(opened, ends, strict=True):
-        for text in _backwards(descriptor, end):
+        for text in _backwards(descriptor, _end_of_time(descriptor, end, wanted.until)):
             line = decode(text)
             if line is None:
                 continue
-            if line.time < since - DISORDER:
+            if line.time < wanted.since - DISORDER:
                 return
             yield line
+
+
+def _end_of_time(descriptor: int, end: int, until: float) -> int:
+    """Return where a line begins that is too young, as are all behind it; found by halving, since lines are nearly in order."""
+    low = 0
+    if math.isinf(until):
+        return end
+    while end - low > BLOCK:
+        middle = (low + end) // 2
+        block = os.pread(descriptor, min(BLOCK, end - middle), middle)
+        _, _, rest = block.partition(b"\n")
+        line = decode(rest.partition(b"\n")[0])
+        if line is not None and line.time > until + DISORDER:
+            begin = middle + len(block) - len(rest)
+            if begin >= end:
+                break
+            end = begin
+        else:  # also in the middle of a line longer than a block: then more is read than needed
+            low = middle
+    return end
 
 
 def opened_chain(path: Path) -> list[Opened]:
@@ -243,9 +275,7 @@ class Follower:
     def poll(self) -> list[LogLine]:
         """Return the wanted lines that were written since the last call, in order of time."""
         names = self._names or [name + SUFFIX for name in logged_components(self._directory)]
-        lines = [line for name in names for line in self._new_in(name)]
-        lines.sort(key=attrgetter("time"))
-        return lines
+        return _merged([self._new_in(name) for name in names])
 
     def close(self) -> None:
         """Let go of the files."""
@@ -268,6 +298,10 @@ class Follower:
             for descriptor, start, end in self._to_read(name, opened):
                 texts = (decode(text) for text in _forwards(descriptor, start, end))
                 lines += [line for line in texts if line is not None and self._wanted(line)]
+                if descriptor == self._held.get(name) and _rotated_away(descriptor, opened):
+                    lines.append(_missing(name, os.fstat(descriptor).st_mtime))
+            if opened:
+                self._hold(name, opened[0][0])
         finally:
             for descriptor, _ in opened:
                 os.close(descriptor)
@@ -285,9 +319,12 @@ class Follower:
             # A file that became shorter was emptied in place: it is read from its beginning.
             start = position.offset if position.offset <= os.fstat(descriptor).st_size else 0
             new[index] = (descriptor, start, end)
+        elif name in self._held:
+            # It was removed, moved elsewhere, or rotated away; what had been written to it by then is still there.
+            before = self._held[name]
+            new.append((before, position.offset, end_of_lines(before)))
         if opened:
             self._positions[name] = Position(known[0], ends[0])
-            self._hold(name, opened[0][0])
         return new[::-1]
 
     def _hold(self, name: str, descriptor: int) -> None:
@@ -296,6 +333,16 @@ class Follower:
         self._held[name] = os.dup(descriptor)
         if before is not None:
             os.close(before)
+
+
+def _rotated_away(descriptor: int, opened: Sequence[Opened]) -> bool:
+    """Whether a file is gone because there were too many younger ones; then others may have gone after it, unread."""
+    return os.fstat(descriptor).st_nlink == 0 and len(opened) > BACKUPS
+
+
+def _missing(name: str, when: float) -> LogLine:
+    text = "lines may be missing here: they were rotated away before they could be followed"
+    return LogLine(when, name.removesuffix(SUFFIX), Stream.LAUNCHER, text, level="WARNING")
 
 
 def _forwards(descriptor: int, start: int, end: int) -> Iterator[bytes]:

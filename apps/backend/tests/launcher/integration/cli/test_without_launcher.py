@@ -77,6 +77,8 @@ def test_version(project: Project) -> None:
         (("logs", "-n", "few"), "-n takes a number", "-n 50"),
         (("logs", "--level", "loud"), 'no level "loud"', "levels:"),
         (("logs", "--since", "once"), '"once" is no time', "10m"),
+        (("logs", "--until", "never"), '"never" is no time', "10m"),
+        (("logs", "--since", "1m", "--until", "1h"), "--until 1h is before --since 1m", "swap"),
         (("run",), "no component is named", "launcher run NAME"),
         (("up", "-t", "soon"), '"soon" is no duration', "launcher up --help"),
         (("-f", "nowhere.toml", "status"), "error", "launcher init"),
@@ -262,6 +264,14 @@ def test_following_until_ctrl_c(project: Project) -> None:
         assert following.stdout.read() == ""
         assert following.stderr.read() == "there is no log of later yet: waiting for it\n"
     assert following.returncode == 0
+
+
+def test_following_up_to_a_moment(project: Project) -> None:
+    """`--until` leaves out what is younger, and ends a follower by itself when that moment has come."""
+    logged(project.root, ("api", "old"), ("api", "older than the moment"), ("api", "younger"))
+    shown = project.run("logs", "-f", "--no-prefix", "--until", "2023-11-14T22:13:21.5+00:00")
+    assert shown.stdout == "old\nolder than the moment\n"
+    assert shown.returncode == 0
 
 
 def test_a_reader_that_leaves_early(project: Project) -> None:

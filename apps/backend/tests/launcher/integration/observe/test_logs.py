@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -178,6 +179,54 @@ def test_a_removed_file_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyP
     store.write(line("after"))
     store.close()
     assert messages(tmp_path / "api.jsonl") == ["after"]
+
+
+def test_what_is_lost_with_a_removed_directory_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody removes the whole directory: it is made anew, and what was written to nowhere meanwhile is counted and said once."""
+    said: list[str] = []
+    store = LogStore(tmp_path / "logs", on_trouble=said.append)
+    for number in range(3):
+        store.write(line(f"lost {number}"))
+    shutil.rmtree(tmp_path / "logs")
+    store.write(line("lost too"))
+    monkeypatch.setattr("launcher.observe.logs.RECHECK", 0.0)
+    store.write(line("kept"))
+    store.write(line("kept too"))
+    store.close()
+    assert messages(tmp_path / "logs" / "api.jsonl") == ["kept", "kept too"]
+    assert store.lost == 4
+    assert said == [f"{tmp_path}/logs/api.jsonl was removed and is made anew; lines lost: at most 4"]
+
+
+def test_a_file_that_is_moved_away_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A foreign program that rotates by renaming has every line in one of the two files, and nothing is said."""
+    said: list[str] = []
+    store = LogStore(tmp_path, on_trouble=said.append)
+    store.write(line("one"))
+    (tmp_path / "api.jsonl").rename(tmp_path / "moved")
+    store.write(line("two"))
+    monkeypatch.setattr("launcher.observe.logs.RECHECK", 0.0)
+    store.write(line("three"))
+    store.close()
+    assert messages(tmp_path / "moved") == ["one", "two"]
+    assert messages(tmp_path / "api.jsonl") == ["three"]
+    assert (store.lost, said) == (0, [])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_an_outage_that_does_not_end_is_counted_at_the_end(tmp_path: Path) -> None:
+    """A disk that stays full is said when it begins and, with the number of lines, when the launcher ends."""
+    said: list[str] = []
+    (tmp_path / "api.jsonl").symlink_to("/dev/full")
+    store = LogStore(tmp_path, on_trouble=said.append)
+    for _ in range(3):
+        store.write(line("lost"))
+    store.close()
+    assert len(said) == 2
+    assert said[1] == f"{tmp_path}/api.jsonl is not written; lines lost: 3"
+    assert store.lost == 3
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

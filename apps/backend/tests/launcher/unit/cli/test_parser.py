@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from launcher.cli import COMMANDS, _split
-from launcher.cli.logs import since
+from launcher.cli.logs import moment
 from launcher.cli.messages import wants_json
 from launcher.cli.parser import (
     Parser,
@@ -147,13 +147,13 @@ def test_an_unknown_name_is_answered_with_the_likely_one() -> None:
 def test_since() -> None:
     """A duration, a time of today, a date."""
     now = datetime(2026, 1, 31, 15, 0).astimezone().timestamp()
-    assert since("10m", now) == now - 600
-    assert since("10m ago", now) == now - 600
-    assert since("14:30", now) == now - 1800
-    assert since("2026-01-31T14:59", now) == now - 60
-    assert since("2026-01-31", now) == now - 15 * 3600
+    assert moment("10m", now) == now - 600
+    assert moment("10m ago", now) == now - 600
+    assert moment("14:30", now) == now - 1800
+    assert moment("2026-01-31T14:59", now) == now - 60
+    assert moment("2026-01-31", now) == now - 15 * 3600
     with pytest.raises(UsageError):
-        since("yesterday", now)
+        moment("yesterday", now)
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,7 @@ def test_the_status_table() -> None:
         "neo         down     5.0 s  -        bolt://g (refused)",
         "new         unknown  0 ms   -        tcp://n:1",
         "hint for bad: install it",
+        "crash reports: launcher crash bad",
     ]
 
 
@@ -192,6 +193,15 @@ def test_the_plan() -> None:
             },
         ],
         "dependencies": [{"name": "redis", "url": "redis://cache", "timeout": 60.0}],
+        "hooks": [
+            {
+                "name": "chat",
+                "on": ["ready", "failed"],
+                "components": [],
+                "how": "POST https://chat.example/***",
+            },
+            {"name": "page", "on": ["failed"], "components": ["api"], "how": "./page.sh"},
+        ],
         "log_dir": "/srv/logs",
         "run_dir": "/srv/run",
         "notes": ["n"],
@@ -210,6 +220,10 @@ def test_the_plan() -> None:
         "",
         "PROBED  URL            WAITED FOR AT MOST",
         "redis   redis://cache  1 min",
+        "",
+        "HOOK  TOLD OF        COMPONENTS  HOW",
+        "chat  ready, failed  all         POST https://chat.example/***",
+        "page  failed         api         ./page.sh",
         "",
         "logs: /srv/logs",
         "run directory: /srv/run",

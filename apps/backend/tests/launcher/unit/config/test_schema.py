@@ -27,6 +27,7 @@ VALID = [
     f'{API}port = "${{PORT:-1}}"\ncritical = "${{C:-yes}}"\nrestart = {{ delay = "1s", policy = "never" }}\n',
     f'{API}restart = "on-failure"\nready = {{ url = "/h", timeout = 2 }}\nstart_timeout = "1h30m"\naddress = "::1"\n',
     f'{API}[components.x]\ncommand = ["a", ""]\nstop_signal = "int"\nready = "notify"\n[launcher]\nenv_file = []\nlog_level = "debug"\n',
+    f'{API}[hooks.h]\ncommand = "notify --fast"\non = "ready"\n[hooks.i]\nurl = "https://a.example/x"\non = ["failed", "backoff"]\n',
     f'{API}[environment]\nA = 1\nB = "x"\n[profiles.p]\nextends = "q"\n[profiles.q]\ncomponents = ["api"]\n',
 ]
 INVALID = [
@@ -42,6 +43,11 @@ INVALID = [
     f'{API}ready = {{ log = "x", exec = ["y"] }}\n',
     f'{API}ready = "health"\n',
     f"{API}[environment]\nA = true\n",
+    f"{API}[hooks.h]\n",
+    f'{API}[hooks.h]\nurl = "ftp://a.example"\n',
+    f'{API}[hooks.h]\nurl = "http://a.example"\ncommand = "x"\n',
+    f'{API}[hooks.h]\ncommand = "x"\non = "broken"\n',
+    f'{API}[hooks.h]\ncommand = "x"\nattempts = 11\n',
     f'{API}[environment]\n"a-b" = "1"\n',
     f'{API}[groups]\ng = "api"\n',
 ]

@@ -32,13 +32,14 @@ from launcher.model.spec import (
     Bind,
     ComponentSpec,
     DependencySpec,
+    HookSpec,
     Kind,
     LauncherSpec,
     Mode,
     Probe,
     ProbeKind,
 )
-from launcher.model.state import Exit, ExitKind
+from launcher.model.state import Exit, ExitKind, Phase
 from launcher.model.usage import Beat, Checked, FamilyUsage, Member, Part, Usage
 from launcher.testing import FleetRunner
 
@@ -188,6 +189,9 @@ def test_a_crash_in_a_component_document() -> None:
     }
 
 
+HOOK = HookSpec("chat", frozenset({Phase.FAILED}), url="https://chat.example/hooks/s3cret")
+
+
 def test_passwords_never_appear() -> None:
     """Neither in addresses nor in free text, wherever it comes from."""
     told = "cannot open redis://user:s3cret@cache:6379/0"
@@ -197,6 +201,9 @@ def test_passwords_never_appear() -> None:
         ),
         status_document(view(*UP, Exited("db", 1, Exit(ExitKind.RAISED, told, told)))),
         plan_document(PLAN, notes=(told,), warnings=(told,)),
+        plan_document(
+            replace(PLAN, spec=replace(PLAN.spec, hooks=(HOOK, replace(HOOK, command=(told,), url=""))))
+        ),
         error_document(UnknownComponent(told, hint=told)),
         error_document(ConfigError([Problem("here", told, told)])),
     ]

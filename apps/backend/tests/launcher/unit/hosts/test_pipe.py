@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import threading
 import time
 
@@ -77,33 +78,136 @@ def test_events_that_a_child_reports() -> None:
         pipe.of_event(StopRequested("api"))
 
 
-def test_a_stalled_reader_costs_lines_not_time() -> None:
-    """When nobody reads, lines are dropped after one short wait; later the count is told and everything is whole."""
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader counts as stalled sooner."""
+    monkeypatch.setattr(pipe, "PATIENCE", 0.2)
+
+
+def heard(reader: pipe.Channel, last: str) -> list[pipe.Message]:
+    """Read until a message with this key has arrived."""
+    got: list[pipe.Message] = []
+    while not any(last in message for message in got):
+        select.select([reader.fileno()], [], [], 60)
+        got += reader.read()[0]
+    return got
+
+
+def told(count: int) -> pipe.Message:
+    return {"dropped": count}
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_stalled_reader_costs_no_line() -> None:
+    """What is said while nobody reads waits once and is kept; it arrives whole and in order as soon as somebody reads, unasked."""
+    ours, theirs = pipe.pair()
+    with ours, theirs:
+        writer, reader = pipe.Channel(ours), pipe.Channel(theirs)
+        sent = 0
+        while not writer._stalled or len(writer._unsent) < pipe.KEPT // 4:
+            writer.send_line({"n": sent, "pad": "x" * 10_000}, told)
+            sent += 1
+        writer.send_line({"last": True}, told)
+        got = heard(reader, "last")
+        assert [message.get("n") for message in got] == [*range(sent), None]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_reader_that_stalls_for_long_costs_lines_not_time() -> None:
+    """Beyond the bound lines are dropped without any further wait; how many is told in their place, and everything else is whole."""
     ours, theirs = pipe.pair()
     with ours, theirs:
         writer, reader = pipe.Channel(ours), pipe.Channel(theirs)
         sent = 0
         while not writer._dropped:
-            writer.send_line({"n": sent, "pad": "x" * 10_000}, lambda count: {"dropped": count})
+            writer.send_line({"n": sent, "pad": "x" * 10_000}, told)
             sent += 1
+        assert len(writer._unsent) <= pipe.KEPT + 11_000
         began = time.monotonic()
         for _ in range(100):
-            writer.send_line({"n": -1}, lambda count: {"dropped": count})
+            writer.send_line({"n": -1}, told)
         assert time.monotonic() - began < pipe.PATIENCE * 100
-        dropped = writer._dropped
+        got = heard(reader, "dropped")
+        assert [message["n"] for message in got[:-1]] == list(range(sent - 1))
+        assert got[-1] == {"dropped": 101}
+        writer.send_line({"last": True}, told)
+        assert heard(reader, "last") == [{"last": True}]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_event_does_not_wait_for_a_stalled_reader() -> None:
+    """What is no log line is never dropped, and does not hold up the loop either: it is kept behind the lines that came before it."""
+    ours, theirs = pipe.pair()
+    with ours, theirs:
+        writer, reader = pipe.Channel(ours), pipe.Channel(theirs)
+        sent = 0
+        while not writer._dropped:
+            writer.send_line({"n": sent, "pad": "x" * 10_000}, told)
+            sent += 1
+        writer.send({"event": True})
+        got = heard(reader, "dropped")
+        assert [message.get("n") for message in got] == [*range(sent - 1), None, None]
+        assert got[-2:] == [{"event": True}, {"dropped": 1}]
+
+
+def test_a_slow_reader_makes_the_writer_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that takes something now and then has not stalled: each line is in the kernel's keeping when the call returns."""
+    monkeypatch.setattr(pipe, "PATIENCE", 60.0)
+    ours, theirs = pipe.pair()
+    with ours, theirs:
+        writer, reader = pipe.Channel(ours), pipe.Channel(theirs)
         got: list[pipe.Message] = []
-        more = True
-        while more:
-            messages, more = reader.read()
-            got += messages
-        writer.send_line({"last": True}, lambda count: {"dropped": count})
-        messages, _ = reader.read()
-        got += messages
-        kept = [message["n"] for message in got if "n" in message]
-        assert kept == list(range(len(kept)))
-        assert {"dropped": dropped} in got
-        assert got[-1] == {"last": True}
-        assert len(kept) + dropped == sent + 100
+        thread = threading.Thread(target=lambda: got.extend(heard(reader, "last")))
+        thread.start()
+        for number in range(2000):
+            writer.send_line({"n": number, "pad": "x" * 10_000}, told)
+            assert not writer._unsent
+        writer.send_line({"last": True}, told)
+        thread.join()
+        assert [message.get("n") for message in got] == [*range(2000), None]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_is_kept_for_a_reader_that_goes_is_let_go() -> None:
+    """When the reader ends, nothing waits for it and nothing is kept."""
+    ours, theirs = pipe.pair()
+    writer = pipe.Channel(ours)
+    while not writer._stalled:
+        writer.send_line({"pad": "x" * 10_000}, told)
+    keeper = next(thread for thread in threading.enumerate() if thread.name == "unsent messages")
+    theirs.close()
+    keeper.join(60)
+    assert not keeper.is_alive()
+    writer.send_line({"n": 1}, told)
+    writer.flush()
+    writer.close()
+
+
+def test_a_torn_message_hides_no_other() -> None:
+    """Two processes that write at once, one forked by the user's code, cost the lines that they have mixed and no other."""
+    ours, theirs = pipe.pair()
+    with ours, theirs:
+        reader = pipe.Channel(theirs)
+        ours.sendall(b'{"n": 1}\n{"n": {"n": 2}\n7\n{"n": 3}\n')
+        assert reader.read()[0] == [{"n": 1}, {"torn": '{"n": {"n": 2}'}, {"torn": "7"}, {"n": 3}]
+
+
+def test_a_finaliser_may_say_something_while_a_line_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said in the middle of sending another line comes after it, and both are whole."""
+    ours, theirs = pipe.pair()
+    with ours, theirs:
+        writer, reader = pipe.Channel(ours), pipe.Channel(theirs)
+        send_some = writer._send_some
+
+        def interrupted() -> int:
+            monkeypatch.setattr(writer, "_send_some", send_some)
+            sent = send_some()
+            writer.send_line({"last": True}, told)
+            return sent
+
+        monkeypatch.setattr(writer, "_send_some", interrupted)
+        writer.send_line({"n": 1}, told)
+        assert heard(reader, "last") == [{"n": 1}, {"last": True}]
 
 
 def test_reports_wait_for_the_reader() -> None:

@@ -202,7 +202,7 @@ def test_a_failure_shows_message_hint_and_last_lines() -> None:
         "    hint: install it",
         "    | reading configuration",
         "    | fatal: no space",
-        "    log: /srv/newsdesk/logs/db.jsonl",
+        "    log: /srv/newsdesk/logs/db.jsonl, report: launcher crash db",
         "stopping newsdesk: db failed to start",
         "newsdesk has stopped after 0 ms: db failed to start",
     ]
@@ -364,7 +364,7 @@ def test_a_replacement_that_fails_is_told_with_its_last_words() -> None:
         "✗ api       the restart failed: no module named nowhere; it goes on as it was",
         "    hint: check the target",
         "    | Traceback",
-        "    log: /srv/web/logs/api.jsonl",
+        "    log: /srv/web/logs/api.jsonl, report: launcher crash api",
     ]
 
 
