@@ -67,6 +67,10 @@ class Client:
         """Return the status document."""
         return cast("StatusDocument", self.request("GET", "/status"))
 
+    def history(self) -> list[dict[str, Any]]:
+        """Return the transitions that only the launcher knows, oldest first."""
+        return cast("list[dict[str, Any]]", self.request("GET", "/history")["transitions"])
+
     def component(self, name: str) -> ComponentDocument:
         """Return the document of one component."""
         return cast("ComponentDocument", self.request("GET", f"/components/{quoted(name)}"))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from launcher.core.view import View
     from launcher.model.spec import ComponentSpec
     from launcher.model.state import DependencyState, Exit, Successor
+    from launcher.model.stores import StoreState
 
 SCHEMA = 1
 """Version of the documents; a field may be added under the same number, but none may change its meaning or vanish."""
@@ -104,6 +105,18 @@ class DependencyDocument(TypedDict):
     hint: str
 
 
+class StoreDocument(TypedDict):
+    """The state store; ``reachable`` is null before the first write. ``waiting`` and ``lost`` count transitions."""
+
+    url: str
+    reachable: bool | None
+    seconds: float
+    waiting: int
+    lost: int
+    reason: str
+    hint: str
+
+
 class LauncherDocument(TypedDict):
     """The launcher itself."""
 
@@ -126,6 +139,7 @@ class StatusDocument(TypedDict):
     launcher: LauncherDocument
     components: list[ComponentDocument]
     dependencies: list[DependencyDocument]
+    store: StoreDocument | None
 
 
 def status_document(view: View) -> StatusDocument:
@@ -147,6 +161,7 @@ def status_document(view: View) -> StatusDocument:
         },
         "components": [component_document(view, name) for name in view.plan.components],
         "dependencies": [_dependency(view, state) for state in view.fleet.dependencies.values()],
+        "store": None if view.store is None else _store(view, view.store),
     }
 
 
@@ -188,7 +203,7 @@ def component_document(view: View, name: str) -> ComponentDocument:
         "reason": redacted(state.reason),
         "waits_for": [{"name": wait.name, "what": redacted(wait.what)} for wait in view.waits_for(name)],
         "next_attempt_in": None if attempt is None else _seconds(attempt - view.now),
-        "last_exit": None if state.last_exit is None else _exit(state.last_exit),
+        "last_exit": None if state.last_exit is None else exit_document(state.last_exit),
         "log": log_path(view.plan.spec.log_dir, name),
         "beside": redacted(beside(state)),
         "successor": None if state.successor is None else _successor(view, state.successor),
@@ -201,7 +216,7 @@ def component_document(view: View, name: str) -> ComponentDocument:
             }
             for life in state.retiring
         ],
-        "failed_restart": None if state.failed_restart is None else _exit(state.failed_restart),
+        "failed_restart": None if state.failed_restart is None else exit_document(state.failed_restart),
         "replica": spec.replica,
         "replicas": len(replicas_of(spec.declared_name, view.plan.components)),
     }
@@ -307,7 +322,8 @@ def _successor(view: View, successor: Successor) -> SuccessorDocument:
     }
 
 
-def _exit(ended: Exit) -> ExitDocument:
+def exit_document(ended: Exit) -> ExitDocument:
+    """Return how an incarnation ended."""
     return {
         "kind": str(ended.kind),
         "message": redacted(ended.message),
@@ -328,6 +344,18 @@ def _dependency(view: View, state: DependencyState) -> DependencyDocument:
         "latency": state.latency,
         "reason": redacted(state.reason),
         "hint": redacted(state.hint),
+    }
+
+
+def _store(view: View, state: StoreState) -> StoreDocument:
+    return {
+        "url": redacted(state.url),
+        "reachable": state.reachable,
+        "seconds": _seconds(view.now - state.since),
+        "waiting": state.waiting,
+        "lost": state.lost,
+        "reason": redacted(state.reason),
+        "hint": state.hint,
     }
 
 

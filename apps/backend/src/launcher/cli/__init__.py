@@ -35,6 +35,7 @@ COMMANDS = {
     ),
     "status": Command("status", "show every component and dependency"),
     "logs": Command("logs", "show or follow the logs, whether a launcher runs or not"),
+    "history": Command("history", "show what has happened to the components, also before the last start"),
     "wait": Command("wait", "wait until a component is ready, stopped or completed"),
     "check": Command("check", "look for mistakes and show what a start would do, without starting anything"),
     "config": Command(

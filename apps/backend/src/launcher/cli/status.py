@@ -20,12 +20,22 @@ def configure(parser: argparse.ArgumentParser, _verb: str) -> None:
     parser.epilog = (
         "Ends with 3 when a component that is wanted up is not ready, and with 4 when no launcher is running."
     )
+    parser.add_argument(
+        "-a",
+        "--all",
+        action="store_true",
+        help="show every launcher that keeps its state in the same store, on all machines",
+    )
     add_project(parser)
     add_output(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show every component and dependency."""
+    """Show every component and dependency, or every launcher."""
+    if args.all:
+        from launcher.cli.launchers import show_all
+
+        return show_all(args)
     status = Client(paths_from(args).socket).status()
     if args.output == "json":
         text = json.dumps(status, indent=2, ensure_ascii=False)

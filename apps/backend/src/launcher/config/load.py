@@ -29,6 +29,7 @@ from launcher.config.selection import (
     reachable,
     select,
 )
+from launcher.config.state import state
 from launcher.config.table import LAUNCHER
 from launcher.errors import ConfigError, Problem
 from launcher.model.spec import ComponentSpec, DependencySpec, Kind, LauncherSpec, Mode
@@ -204,7 +205,7 @@ def _report_missing(
     """Report unset variables where their value is needed; a component that is left out may lack them."""
     entries = [entry for name in selection.components for entry in by_name[name].own.values()]
     for path, entry in layers.document.entries.items():
-        general = path[0] in {"launcher", "environment", "groups"}
+        general = path[0] in {"launcher", "state", "environment", "groups"}
         if general or path[:2] in {("dependencies", name) for name in selection.dependencies} | {
             ("profiles", name) for name in layers.profiles
         }:
@@ -273,4 +274,5 @@ def _spec(
         keep_going=values.flag("keep_going"),
         log_level=values.text("log_level"),
         source=layers.source.name,
+        state=state(layers.document, layers.root),
     )

@@ -11,6 +11,7 @@ from launcher.config.environment import fields
 from launcher.config.fields import KeyPath, Node
 from launcher.config.secrets import MASK, is_secret_name, shown
 from launcher.config.table import COMPONENT, DEPENDENCY, LAUNCHER
+from launcher.config.table_state import STATE
 from launcher.model.spec import ComponentSpec, Kind, LauncherSpec, Probe, ProbeKind
 
 DEFAULT = "default"
@@ -43,6 +44,7 @@ def origins(
     """
     return (
         *_table("launcher", LAUNCHER, document.below(("launcher",)), _launcher_values(spec)),
+        *_table("state", STATE, document.below(("state",)), {("machine",): spec.state.machine}),
         *_environment(document, dotenv),
         *(
             origin

@@ -31,6 +31,7 @@ from launcher.config.fields import (
     variables,
 )
 from launcher.config.table_restart import RESTART
+from launcher.config.table_state import STATE
 from launcher.model.spec import MOST_REPLICAS, Kind
 
 _ASGI = frozenset({Kind.ASGI})
@@ -381,6 +382,7 @@ GROUP = Field(
 ROOT = section(
     "The whole declaration.",
     launcher=LAUNCHER,
+    state=STATE,
     environment=variables("Variables for every component.", '"1"'),
     components=Named("Components by name.", "component", COMPONENT),
     dependencies=Named("External services by name.", "dependency", DEPENDENCY),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from launcher.core.replicas import refusal, replica_name, replicas_of
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from launcher.core.view import View
+    from launcher.model.stores import Record
+    from launcher.stores.keeper import Keeper
     from launcher.supervisor.supervisor import Supervisor
 
 UP = frozenset({Phase.READY, Phase.COMPLETED})
@@ -30,14 +33,25 @@ CONDITIONS = ("ready", "stopped", "completed", "settled")
 
 
 class Control:
-    """The commands of the command line and the API, on the supervisor's loop."""
+    """The commands of the command line and the API, on the supervisor's loop.
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    Args:
+        supervisor: who carries them out.
+        keeper: what the state is left with; ``None`` for nothing.
+    """
+
+    def __init__(self, supervisor: Supervisor, keeper: Keeper | None = None) -> None:
         self._supervisor = supervisor
+        self._keeper = keeper
 
     def view(self) -> View:
         """Return an immutable picture of this moment."""
-        return self._supervisor.view()
+        view = self._supervisor.view()
+        return view if self._keeper is None else replace(view, store=self._keeper.state())
+
+    def records(self) -> tuple[Record, ...]:
+        """Return the transitions that are kept in memory, oldest first."""
+        return () if self._keeper is None else self._keeper.records()
 
     async def start(self, name: str, timeout: float) -> None:
         """Start a component and what it needs; return when it is ready or has completed.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from launcher.core.view import View
+    from launcher.model.stores import Record
 
 
 class ControlPort(Protocol):
@@ -13,6 +14,10 @@ class ControlPort(Protocol):
 
     def view(self) -> View:
         """Return an immutable picture of this moment."""
+        ...
+
+    def records(self) -> tuple[Record, ...]:
+        """Return the transitions that are kept in memory, oldest first; none when they are kept in a store that others can read."""
         ...
 
     async def start(self, name: str, timeout: float) -> None:

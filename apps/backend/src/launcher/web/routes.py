@@ -11,6 +11,7 @@ from launcher.core.replicas import replicas_of
 from launcher.core.suggest import did_you_mean
 from launcher.documents import component_document, status_document
 from launcher.errors import UnknownComponent
+from launcher.records import history_document
 from launcher.web.messages import Refusal, Request, Response, json_response
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ async def get_livez(_port: ControlPort, _request: Request) -> Response:
 async def get_status(port: ControlPort, _request: Request) -> Response:
     """Return the status document."""
     return json_response(status_document(port.view()))
+
+
+async def get_history(port: ControlPort, _request: Request) -> Response:
+    """Return the transitions that only the launcher knows."""
+    return json_response(history_document(port.records()))
 
 
 async def get_component(port: ControlPort, request: Request) -> Response:
@@ -116,6 +122,7 @@ class Route:
 ROUTES = (
     Route("GET", "/livez", get_livez),
     Route("GET", "/status", get_status),
+    Route("GET", "/history", get_history),
     Route("GET", "/components/{name}", get_component),
     Route("POST", "/components/{name}/start", start_component),
     Route("POST", "/components/{name}/stop", stop_component),
