@@ -18,6 +18,7 @@ from launcher.client import Client
 from launcher.errors import ExitCode, NotRunning, UsageError
 from launcher.observe.text import coloured, pad, safe, width
 from launcher.records import moment, record_document
+from launcher.stores.base import told
 
 if TYPE_CHECKING:
     import argparse
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         found = chosen(reversed(_of_running(args)), names, start, count)
     else:
         with reading(state) as store:
-            documents = map(record_document, store.records(this_launcher(args, state)))
+            documents = map(record_document, told(store.records(this_launcher(args, state))))
             found = chosen(documents, names, start, count)
     if not found:
         say(f"nothing is known of {', '.join(names) or 'any component'}" + (" since then" if start else ""))
@@ -135,7 +136,7 @@ def history_lines(found: Sequence[Transition], *, color: bool = False) -> list[s
     for each in found:
         if each.get("run") != run:
             run = each.get("run", 0)
-            lines.append(f"{_clock(run / 1000)}  a launcher started")
+            lines.append(f"{_clock(run / 1000)}  the launcher started")
         lines.append(_line(each, columns, color=color))
     return lines
 
@@ -160,7 +161,7 @@ def _details(each: Transition) -> str:
     number = f" ({life} {each['incarnation']})" if each.get("incarnation") else ""
     ended = each.get("exit") or {}
     reason = each.get("reason") or ended.get("message", "")
-    return number + (f": {_plain(reason)}" if reason else "")
+    return number + (f": {_plain(reason)}" if reason and reason != each.get("after") else "")
 
 
 def _name(each: Transition) -> str:

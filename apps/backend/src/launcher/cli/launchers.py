@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from launcher.model.spec import StateSpec
     from launcher.model.stores import Seen
 
+SHARE = '[state] url = "redis://…" shows those of all machines'
+
 COLOURS = {"up": "32", "starting": "33", "stopping": "33", "degraded": "31", "lost": "31"}
 
 
@@ -31,7 +33,7 @@ def show_all(args: argparse.Namespace) -> int:
     """Show every launcher; ends with 3 when one is lost, or has a component that is wanted up and is not ready."""
     state = state_from(args)
     if in_memory(state):
-        say("the state is kept in memory: only the launcher of this project is seen (hint: [state] url = \"redis://…\")")
+        say(f"the state is kept in memory: only the launcher of this project is seen (hint: {SHARE})")
         status = Client(paths_from(args).socket).status()
         found = [Standing(state.machine, status["launcher"]["state"], 0.0, status)]
     else:

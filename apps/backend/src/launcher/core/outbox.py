@@ -115,6 +115,18 @@ class Rhythm:
         return replace(self, tried_at=at, failures=0 if ok else self.failures + 1)
 
 
+def really_lost(gap: tuple[int, int], before: int) -> tuple[int, int]:
+    """Return the part of a recorded gap that is really lost.
+
+    A write whose answer was lost may have been done all the same. What it has brought is then in the store, and was given up here later on.
+
+    Args:
+        gap: first and last number, as recorded.
+        before: the number of the record before it; 0 for none.
+    """
+    return max(gap[0], before + 1), gap[1]
+
+
 def retry_delay(failures: int, who: str) -> float:
     """Return the seconds from the beginning of a write that failed to the next one.
 

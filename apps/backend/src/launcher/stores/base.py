@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from launcher.core.outbox import really_lost
 from launcher.errors import LauncherError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from launcher.model.stores import Record, Seen, Snapshot
 
@@ -100,6 +102,28 @@ def missing(records: Sequence[Record], run: int, top: tuple[int, int] | None, wr
     return left
 
 
+def told(newest_first: Iterable[Record]) -> Iterator[Record]:
+    """Return records as they are to be read: each gap tells only of what is really lost.
+
+    Args:
+        newest_first: of one launcher; one more is taken than is returned.
+    """
+    later: Record | None = None
+    for record in newest_first:
+        if later is not None:
+            yield _clipped(later, record)
+        later = record
+    if later is not None:
+        yield later
+
+
+def _clipped(record: Record, before: Record) -> Record:
+    gap = record.body.get("gap")
+    if gap is None or before.run != record.run:
+        return record
+    return replace(record, body={**record.body, "gap": list(really_lost((gap[0], gap[1]), before.seq))})
+
+
 def encoded(body: Mapping[str, Any]) -> str:
     """Return a document as text; what JSON does not know becomes text, so that no document can be refused."""
     return json.dumps(body, ensure_ascii=True, separators=(",", ":"), default=str)
@@ -118,7 +142,7 @@ def gap_body(first: int, last: int, at: float) -> dict[str, Any]:
     """Return the document that stands for lost transitions.
 
     Args:
-        first: the first number that was lost.
+        first: the first number that may be lost; see ``told``.
         last: the last one.
         at: seconds since the epoch when it was recorded.
     """

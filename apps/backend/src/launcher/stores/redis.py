@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import redis
 from redis.backoff import NoBackoff
@@ -21,6 +22,8 @@ from launcher.stores.base import StoreTrouble, decoded, encoded, missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+T = TypeVar("T")
 
 PATIENCE = 2.0
 """Seconds to wait for a connection, and for each answer."""
@@ -119,7 +122,7 @@ class RedisStore:
         """Return the records, the latest first, a page at a time."""
         end = "+"
         while True:
-            page = self._asked(lambda client, end=end: client.xrevrange(_stream(launcher), end, "-", PAGE))
+            page = self._asked(partial(_page, launcher=launcher, end=end))
             for identifier, fields in page:
                 run, seq = _key(identifier)
                 yield Record(seq, decoded(fields.get(b"body", b"")), run)
@@ -166,7 +169,7 @@ class RedisStore:
         if missing(records, run, _top(client, launcher), written):
             raise errors[0]
 
-    def _asked(self, ask: Callable[[Any], Any]) -> Any:
+    def _asked(self, ask: Callable[[Any], T]) -> T:
         try:
             if self._client is None:
                 self._client = self._connected()
@@ -213,6 +216,11 @@ def _text(value: bytes | str) -> str:
 def _key(identifier: bytes | str) -> tuple[int, int]:
     run, _, seq = _text(identifier).partition("-")
     return int(run), int(seq)
+
+
+def _page(client: Any, launcher: str, end: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    rows: list[tuple[bytes, dict[bytes, bytes]]] = client.xrevrange(_stream(launcher), end, "-", PAGE)
+    return rows
 
 
 def _top(client: Any, launcher: str) -> tuple[int, int] | None:

@@ -33,8 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 class Writer:
-    """Keeps records and snapshots of one launcher in a store; every method may be called from any thread and
-    returns at once, but for ``close``.
+    """Keeps records and snapshots of one launcher in a store; its methods may be called from any thread, and only ``close`` waits.
 
     Args:
         opened: returns the store; called on the writer's thread.
@@ -126,7 +125,7 @@ class Writer:
                 self._wrote(other.written)
             except StoreTrouble as trouble:
                 self._failed(trouble, begun)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 (whatever a store does must not end the writer)
                 # Never the message: it may quote what was sent.
                 self._failed(StoreTrouble(f"it failed in an unforeseen way ({type(error).__name__})"), begun)
             else:

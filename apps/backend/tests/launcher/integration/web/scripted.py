@@ -15,6 +15,7 @@ from launcher.core.view import View
 from launcher.model.events import Exited, Launched, StartAllRequested, Started
 from launcher.model.spec import Bind, ComponentSpec, DependencySpec, Kind, LauncherSpec, Mode
 from launcher.model.state import Exit, ExitKind
+from launcher.model.stores import Record
 from launcher.testing import FleetRunner
 from launcher.web.server import ControlServer, Limits
 
@@ -65,6 +66,9 @@ class ScriptedControl:
     def view(self) -> View:
         self.viewed.set()
         return View(PLAN, self.fleet.fleet, self.fleet.clock(), 1000.0, 1000.0, 77, "1.2.3")
+
+    def records(self) -> tuple[Record, ...]:
+        return (Record(1, {"component": "api"}, 7),)
 
     async def start(self, name: str, timeout: float) -> None:
         await self._do("start", name, f"{timeout:g}")
