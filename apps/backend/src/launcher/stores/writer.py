@@ -176,13 +176,15 @@ class Writer:
             self._drop()
 
     def _succeeded(self, batch: Batch, begun: float) -> None:
+        self._wrote(batch.last)
         with self._wake:
-            before, lost = self._state, batch.gap[1] - batch.gap[0] + 1 if batch.gap else 0
+            before = self._state
+            # What was given up while the first write after the outage was under way belongs to the outage.
+            lost = self._outbox.lost + (batch.gap[1] - batch.gap[0] + 1 if batch.gap else 0)
             now = time.monotonic()
             since = before.since if before.reachable else now
             self._state = replace(before, reachable=True, since=since, reason="", hint="")
             self._rhythm = self._rhythm.tried(begun, ok=True)
-        self._wrote(batch.last)
         if before.reachable is False:
             gone = f"; {_many(lost)} could not be kept meanwhile" if lost else ""
             self._tell(f"state store {before.url}: written again after {now - before.since:.0f} s{gone}")

@@ -1,0 +1,405 @@
+"""The writer, and stores that fail it in every way that can be had for real."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from launcher.model.stores import Record
+from launcher.stores import redis as redis_store
+from launcher.stores import sqlite as sqlite_store
+from launcher.stores.memory import MemoryStore
+from tests.launcher.integration.stores.keeping import ME, Kept, eventually, keeping
+from tests.launcher.valkey import Valkey, running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from launcher.model.stores import Snapshot
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stores that hang are given up soon."""
+    monkeypatch.setattr(redis_store, "PATIENCE", 0.3)
+    monkeypatch.setattr(sqlite_store, "PATIENCE", 0.1)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "state.db"
+
+
+def test_everything_is_written_in_order(file: Path) -> None:
+    """What was put before the start and after it is in the store, with a snapshot; the end writes a last one."""
+    kept = Kept(f"sqlite:///{file}")
+    kept.put(3)
+    kept.writer.start()
+    kept.put(1200)
+    kept.settle()
+    assert kept.numbers() == kept.everything()
+    kept.put()
+    kept.writer.close()
+    assert kept.numbers() == kept.everything()
+    assert kept.snapshots[-1] is True
+    assert not any(kept.snapshots[:-1])
+    assert kept.said == []
+
+
+def test_runs_follow_each_other(file: Path) -> None:
+    """A later launcher begins a new run; numbers begin again, and what was before is still there."""
+    for _ in range(2):
+        with keeping(f"sqlite:///{file}") as kept:
+            kept.put(2)
+            kept.settle()
+    records = kept.records()
+    assert [record.seq for record in records] == [1, 2, 1, 2]
+    assert records[0].run == records[1].run < records[2].run == records[3].run
+
+
+def test_a_change_without_a_transition_is_seen(file: Path) -> None:
+    """A snapshot is written when somebody says that it is out of date."""
+    with keeping(f"sqlite:///{file}") as kept:
+        kept.writer.touch()
+        eventually("a snapshot is written", lambda: kept.writer.state().reachable)
+        assert kept.records() == []
+
+
+class Counting(MemoryStore):
+    """Counts its writes, and lets a test hold one up."""
+
+    def __init__(self) -> None:
+        super().__init__(10_000)
+        self.writes = 0
+        self.go = threading.Event()
+        self.go.set()
+        self.begun = threading.Event()
+
+    def write(self, launcher: str, run: int, records: Sequence[Record], snapshot: Snapshot | None) -> None:
+        self.begun.set()
+        self.go.wait()
+        super().write(launcher, run, records, snapshot)
+        self.writes += 1
+
+
+def test_a_burst_is_written_together() -> None:
+    """What happens while a write is under way is written at once afterwards, however much it is."""
+    store = Counting()
+    store.go.clear()
+    with keeping("memory://", store=store) as kept:
+        kept.put()
+        assert store.begun.wait(60)
+        kept.put(400)
+        store.go.set()
+        kept.settle()
+        assert store.writes == 2
+        assert [record.seq for record in store.records(ME)][::-1] == kept.everything()
+
+
+def test_a_store_that_hangs_holds_up_nobody() -> None:
+    """While a write hangs, everything else returns, and the end comes within the time it was given."""
+    store = Counting()
+    store.go.clear()
+    kept = Kept("memory://", store=store, limit=10)
+    kept.writer.start()
+    kept.put()
+    assert store.begun.wait(60)
+    kept.put(1000)
+    kept.writer.touch()
+    assert kept.writer.state().waiting == 10
+    kept.writer.close(patience=0.05)
+    assert kept.said == ["state store the store: 1001 transitions could not be written before the end"]
+    store.go.set()
+
+
+def test_signs_of_life(file: Path) -> None:
+    """With a beat, snapshots are written although nothing happens."""
+    with keeping(f"sqlite:///{file}", beat=0.01) as kept:
+        kept.writer.touch()
+        eventually("some snapshots are written", lambda: len(kept.snapshots) > 3)
+
+
+def test_a_store_that_fails_in_an_unforeseen_way() -> None:
+    """Whatever a store raises, the writer goes on, and what the store said is not repeated: it may hold a password."""
+
+    class Broken(MemoryStore):
+        broken = True
+
+        def begin(self, launcher: str, at: int) -> int:
+            if self.broken:
+                raise ZeroDivisionError("s3cret")
+            return super().begin(launcher, at)
+
+    store = Broken(100)
+    with keeping("memory://", store=store) as kept:
+        kept.put(2)
+        kept.failing()
+        assert kept.writer.state().reason == "it failed in an unforeseen way (ZeroDivisionError)"
+        store.broken = False
+        kept.settle()
+        assert "s3cret" not in "".join(kept.said)
+
+
+# ---- a server ------------------------------------------------------------------------------------------------------------------
+
+
+def outage(kept: Kept, cause: Callable[[], object], reason: str, end: Callable[[], object]) -> None:
+    """Go through one outage: it is noticed, told once with its reason, over at last, and nothing is lost."""
+    kept.put(3)
+    kept.settle()
+    kept.said.clear()
+    cause()
+    kept.put(3)
+    kept.failing()
+    kept.put(30)
+    state = kept.writer.state()
+    assert reason in state.reason, state
+    assert state.waiting >= 30
+    end()
+    kept.settle()
+    assert kept.numbers() == kept.everything()
+    eventually("the end of the outage is told", lambda: len(kept.said) > 1)
+    assert len(kept.said) == 2, kept.said
+    assert "cannot be written" in kept.said[0]
+    assert reason in kept.said[0]
+    assert "written again" in kept.said[1]
+
+
+def test_a_server_that_is_restarted(valkey: Valkey) -> None:
+    """A server that crashes and comes back with its data is caught up with."""
+    valkey.kill()
+    valkey._options += ["--appendonly", "yes", "--appendfsync", "always"]
+    valkey.start()
+    with keeping(valkey.url) as kept:
+        outage(kept, valkey.kill, "refused", valkey.start)
+
+
+def test_a_server_that_forgets(valkey: Valkey) -> None:
+    """A server that comes back empty gets what it has not acknowledged, and what comes; the numbers tell what it has lost."""
+    with keeping(valkey.url) as kept:
+        kept.put(5)
+        kept.settle()
+        valkey.kill()
+        kept.put(4)
+        kept.failing()
+        valkey.start()
+        kept.put()
+        kept.settle()
+        assert kept.numbers() == [6, 7, 8, 9, 10]
+
+
+def test_a_server_that_is_not_there_yet(valkey: Valkey) -> None:
+    """A launcher may start before its store."""
+    valkey.kill()
+    with keeping(valkey.url) as kept:
+        kept.put(7)
+        kept.failing()
+        valkey.start()
+        kept.settle()
+        assert kept.numbers() == kept.everything()
+
+
+def test_a_server_that_hangs(valkey: Valkey) -> None:
+    """A stopped server loses nothing and gets nothing twice, although it reads what was sent to it before and after."""
+    with keeping(valkey.url) as kept:
+        outage(kept, valkey.freeze, "no answer", valkey.thaw)
+
+
+def test_a_server_that_hangs_while_too_much_happens(valkey: Valkey) -> None:
+    """What did not fit is one gap at its place; writes that were under way arrive late, and disturb nothing."""
+    with keeping(valkey.url, limit=10) as kept:
+        kept.put(3)
+        kept.settle()
+        valkey.freeze()
+        kept.put(5)
+        kept.failing()
+        kept.put(20)
+        first = kept.writer.state()
+        assert (first.waiting, first.lost) == (10, 15)
+        kept.put(20)
+        valkey.thaw()
+        kept.settle()
+        covered = [
+            number
+            for each in kept.numbers()
+            for number in (range(each[0], each[1] + 1) if isinstance(each, tuple) else (each,))
+        ]
+        assert covered == kept.everything()
+        assert sum(isinstance(each, tuple) for each in kept.numbers()) == 1
+        eventually("the loss is told", lambda: "could not be kept" in kept.said[-1])
+
+
+def test_a_server_that_is_full(valkey: Valkey) -> None:
+    """A server without memory refuses whole writes; when it has memory again, nothing is missing."""
+    with valkey.client() as admin, keeping(valkey.url) as kept:
+        outage(
+            kept,
+            lambda: admin.config_set("maxmemory", "1"),
+            "its memory is full",
+            lambda: admin.config_set("maxmemory", "0"),
+        )
+
+
+def test_a_server_that_becomes_a_replica(valkey: Valkey) -> None:
+    """A server that takes no writes is an outage like any other."""
+    with valkey.client() as admin, keeping(valkey.url) as kept:
+        outage(
+            kept,
+            lambda: admin.replicaof("127.0.0.1", 1),
+            "replica",
+            lambda: admin.replicaof("NO", "ONE"),
+        )
+
+
+def test_a_key_that_somebody_else_uses(valkey: Valkey) -> None:
+    """What is in the way is named; once it is gone, all goes on."""
+    with valkey.client() as admin, keeping(valkey.url) as kept:
+        admin.set(f"launcher:{ME}:transitions", "mine")
+        kept.put(2)
+        kept.failing()
+        assert "used for something else" in kept.writer.state().reason
+        admin.delete(f"launcher:{ME}:transitions")
+        kept.settle()
+        assert kept.numbers() == kept.everything()
+
+
+@pytest.mark.parametrize("given", ["", "wr0ng-s3cret"])
+def test_a_wrong_password(tmp_path: Path, given: str) -> None:
+    """A server that refuses the password is said to do so, and neither password is shown; the right one helps."""
+    with running(tmp_path, password="r1ght-s3cret") as server:
+        server.password = given
+        with keeping(server.url) as kept:
+            kept.put(2)
+            kept.failing()
+            state = kept.writer.state()
+            assert "password" in state.reason
+            shown = f"{state} {kept.said}"
+            assert "s3cret" not in shown
+            server.password = "r1ght-s3cret"
+            with server.client() as admin:
+                admin.config_set("requirepass", given)
+            server.password = given
+            kept.settle()
+
+
+def test_two_writers_that_are_taken_for_one(valkey: Valkey) -> None:
+    """Launchers with the same name and directory, as in cloned containers, both keep all that happens to them."""
+    with keeping(valkey.url) as one, keeping(valkey.url) as other:
+        for _ in range(5):
+            one.put(2)
+            one.settle()
+            other.put(3)
+            other.settle()
+        numbers = [record.body["number"] for record in one.records()]
+        assert sorted(numbers) == sorted([*one.everything(), *other.everything()])
+        assert one.said == other.said == []
+
+
+# ---- a file --------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_is_locked(file: Path) -> None:
+    """Another process may hold the file for as long as it likes."""
+    with keeping(f"sqlite:///{file}") as kept:
+        kept.put()
+        kept.settle()
+        other = sqlite3.connect(file, isolation_level=None)
+        outage(kept, lambda: other.execute("BEGIN IMMEDIATE"), "locked", lambda: other.execute("COMMIT"))
+        other.close()
+
+
+def test_a_file_that_is_broken(file: Path) -> None:
+    """A file that is none of SQLite's is left alone and named; when it is moved away, another one is made."""
+    file.parent.mkdir()
+    file.write_bytes(b"no database" * 1000)
+    with keeping(f"sqlite:///{file}") as kept:
+        kept.put(4)
+        kept.failing()
+        state = kept.writer.state()
+        assert (state.reason, state.hint) == (
+            "file is not a database",
+            "it is no SQLite file: name another one, or move it away",
+        )
+        assert file.read_bytes() == b"no database" * 1000
+        file.rename(file.with_name("broken"))
+        kept.settle()
+        assert kept.numbers() == kept.everything()
+
+
+def test_a_file_that_becomes_broken(file: Path) -> None:
+    """A file that is damaged while it is written is noticed, and one that takes its place is used."""
+    with keeping(f"sqlite:///{file}") as kept:
+        kept.put(4)
+        kept.settle()
+        for each in file.parent.iterdir():
+            each.unlink()
+        file.write_bytes(b"damaged" * 1000)
+        kept.put(3)
+        kept.failing()
+        file.unlink()
+        kept.settle()
+        assert kept.numbers() == [5, 6, 7]
+
+
+def test_a_file_that_is_taken_away(file: Path) -> None:
+    """What follows is written into a new file, not into one that has no name any more."""
+    with keeping(f"sqlite:///{file}") as kept:
+        kept.put(2)
+        kept.settle()
+        for each in file.parent.iterdir():
+            each.unlink()
+        kept.put(2)
+        kept.settle()
+        assert kept.numbers() == [3, 4]
+        assert kept.said == []
+
+
+def test_a_file_in_a_place_that_cannot_be(tmp_path: Path) -> None:
+    """A directory that cannot be made is an outage, with what to do about it."""
+    (tmp_path / "state").write_text("a file")
+    with keeping(f"sqlite:///{tmp_path / 'state' / 'state.db'}") as kept:
+        kept.put()
+        kept.failing()
+        assert "directory" in kept.writer.state().hint
+        (tmp_path / "state").unlink()
+        kept.settle()
+
+
+def test_a_file_of_a_later_version(file: Path) -> None:
+    """A file that a later launcher has written is not touched."""
+    with keeping(f"sqlite:///{file}") as kept:
+        kept.put()
+        kept.settle()
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with keeping(f"sqlite:///{file}") as kept:
+        kept.put()
+        kept.failing()
+        assert "later version" in kept.writer.state().reason
+
+
+def test_only_its_owner_may_read_the_file(file: Path) -> None:
+    """What is kept of a backend is nobody else's business."""
+    with keeping(f"sqlite:///{file}") as kept:
+        kept.put()
+        kept.settle()
+        assert {each.stat().st_mode & 0o077 for each in file.parent.iterdir()} == {0}
+
+
+def test_old_launchers_are_forgotten(file: Path) -> None:
+    """A launcher that has not written for long is forgotten when another one begins, with all that it wrote."""
+    now = time.time()
+    old = sqlite_store.SqliteStore(file, 100, 60.0, lambda: now - 120)
+    old.write("old", 1, [Record(1, {})], None)
+    old.close()
+    new = sqlite_store.SqliteStore(file, 100, 60.0, lambda: now)
+    assert [record.seq for record in new.records("old")] == [1]
+    new.begin(ME, 2)
+    assert list(new.records("old")) == []
+    new.close()
