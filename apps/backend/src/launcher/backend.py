@@ -243,7 +243,7 @@ class Backend:
         return Snapshot(snapshot_document(view, state.machine, expiry, ended=ended), lifetime(state))
 
     def _said(self, message: str) -> None:
-        self._line(LogLine(time.time(), "", Stream.LAUNCHER, message, level="WARNING"))
+        self._line(LogLine(time.time(), "", Stream.LOG, message, level="WARNING", logger="launcher"))
 
     async def _tick(self) -> None:
         """Let the console show how long things take, while something starts or stops."""

@@ -39,7 +39,10 @@ def configure(parser: argparse.ArgumentParser, _verb: str) -> None:
         "With -o json there is one object per line."
     )
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="components (default: all); an entry stands for all its agents"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="components (default: all); an entry stands for all its agents",
     )
     parser.add_argument(
         "-n",
@@ -86,7 +89,9 @@ def _of_running(args: argparse.Namespace) -> list[Transition]:
         raise NotRunning(
             "no launcher is running, and the state was kept in its memory", hint=f"to keep it: {KEEP}"
         ) from None
-    say(f"these are the transitions of the running launcher only (hint: to keep those of earlier ones, too: {KEEP})")
+    say(
+        f"these are the transitions of the running launcher only (hint: to keep those of earlier ones, too: {KEEP})"
+    )
     return known
 
 
@@ -102,13 +107,16 @@ def chosen(
         count: how many at most; ``None`` for all.
     """
     late = takewhile(lambda each: moment(each) >= start, newest_first) if start else newest_first
-    wanted = (each for each in late if not names or "gap" in each or _matches(each.get("component", ""), names))
+    wanted = (
+        each for each in late if not names or "gap" in each or _matches(each.get("component", ""), names)
+    )
     return list(islice(wanted, count))[::-1]
 
 
 def _matches(component: str, names: Sequence[str]) -> bool:
     return any(
-        component == name or component.startswith(f"{name}.") or fnmatchcase(component, name) for name in names
+        component == name or component.startswith(f"{name}.") or fnmatchcase(component, name)
+        for name in names
     )
 
 
@@ -146,7 +154,9 @@ def _line(each: Transition, columns: int, *, color: bool) -> str:
     if "gap" in each:
         first, last = each["gap"]
         count = last - first + 1
-        lost = f"{count} transition{'s were' if count != 1 else ' was'} lost: the state store was not reachable"
+        lost = (
+            f"{count} transition{'s were' if count != 1 else ' was'} lost: the state store was not reachable"
+        )
         return front + (coloured(lost, "33") if color else lost)
     before, after = each.get("before", ""), each.get("after", "")
     phase = coloured(after, PHASE_COLOURS.get(after, "")) if color else after

@@ -90,6 +90,8 @@ def standing_lines(found: Sequence[Standing], *, color: bool = False) -> list[st
         gone = each.state in {"lost", "ended"}
         counted = "-" if gone else f"{ready} of {len(wanted)} ready"
         place = f"{launcher['mode']}, PID {launcher['pid']}, {launcher['root']}"
-        rows.append((each.machine, each.state, each.status["name"], f"{duration(each.age)} ago", counted, place))
+        rows.append(
+            (each.machine, each.state, each.status["name"], f"{duration(each.age)} ago", counted, place)
+        )
         colours.append(COLOURS.get(each.state, "") if color else "")
     return table(("MACHINE", "STATE", "BACKEND", "HEARD OF", "COMPONENTS", "WHERE"), rows, colours)

@@ -39,7 +39,8 @@ def parse_state_url(value: object) -> str:
 def _check_file(rest: str) -> None:
     if not rest.startswith("/") or not rest.strip("/") or rest.endswith("/"):
         raise BadValue(
-            "names no file", 'sqlite:///PATH, with three slashes; relative to the project: "sqlite:///.launcher/state.db"'
+            "names no file",
+            'sqlite:///PATH, with three slashes; relative to the project: "sqlite:///.launcher/state.db"',
         )
     if ":memory:" in rest:
         raise BadValue("names no file", f'write "{MEMORY}" to keep the state in memory')
@@ -59,5 +60,6 @@ def _check_server(rest: str) -> None:
         raise BadValue("names no address", 'for example "redis://127.0.0.1:6379/0"')
     if "@" in parts.path or parts.fragment or not re.fullmatch(r"/?\d*", parts.path):
         raise BadValue(
-            "has no number of a database after the address", f'for example "redis://127.0.0.1:6379/0"; {_ESCAPE}'
+            "has no number of a database after the address",
+            f'for example "redis://127.0.0.1:6379/0"; {_ESCAPE}',
         )

@@ -84,7 +84,9 @@ class Store(Protocol):
         ...
 
 
-def missing(records: Sequence[Record], run: int, top: tuple[int, int] | None, written: int) -> Sequence[Record]:
+def missing(
+    records: Sequence[Record], run: int, top: tuple[int, int] | None, written: int
+) -> Sequence[Record]:
     """Return the records that a store does not have.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import time
@@ -43,6 +44,9 @@ _HINTS = {
 }
 
 
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
 class _Open(NamedTuple):
     """The file that is open: the connection, and which file it was."""
 
@@ -76,7 +80,9 @@ class SqliteStore:
         with self._transaction() as connection:
             gone = self._clock() - self._kept_for
             connection.execute("DELETE FROM launchers WHERE heard < ? AND launcher <> ?", (gone, launcher))
-            connection.execute("DELETE FROM transitions WHERE launcher NOT IN (SELECT launcher FROM launchers)")
+            connection.execute(
+                "DELETE FROM transitions WHERE launcher NOT IN (SELECT launcher FROM launchers)"
+            )
             top = _top(connection, launcher)
         return max(at, top[0] + 1) if top else at
 
@@ -120,7 +126,9 @@ class SqliteStore:
             rows = [] if connection is None else connection.execute(query).fetchall()
         # A clock that was put back makes no snapshot younger than new.
         aged = [(launcher, max(0.0, now - shown), lifetime, text) for launcher, shown, lifetime, text in rows]
-        return [Seen(launcher, age, decoded(text)) for launcher, age, lifetime, text in aged if age < lifetime]
+        return [
+            Seen(launcher, age, decoded(text)) for launcher, age, lifetime, text in aged if age < lifetime
+        ]
 
     def close(self) -> None:
         """Close the file."""
@@ -219,7 +227,8 @@ def _check_version(connection: sqlite3.Connection) -> None:
 
 def _trouble(error: sqlite3.Error | OSError) -> StoreTrouble:
     if isinstance(error, OSError):
-        return StoreTrouble(error.strerror or type(error).__name__, hint=_HINTS[sqlite3.SQLITE_CANTOPEN])
+        code = sqlite3.SQLITE_READONLY if error.errno in _FORBIDDEN else sqlite3.SQLITE_CANTOPEN
+        return StoreTrouble((error.strerror or type(error).__name__).lower(), hint=_HINTS[code])
     # The lower byte of an extended code is the primary one (https://www.sqlite.org/rescode.html).
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return StoreTrouble(str(error), hint=_HINTS.get(code, ""))

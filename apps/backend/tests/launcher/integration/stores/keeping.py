@@ -39,13 +39,17 @@ class Kept:
         snapshots: whether each snapshot that was asked for was the last one.
     """
 
-    def __init__(self, url: str, *, limit: int = LIMIT, beat: float | None = None, store: Store | None = None) -> None:
+    def __init__(
+        self, url: str, *, limit: int = LIMIT, beat: float | None = None, store: Store | None = None
+    ) -> None:
         self.spec = StateSpec(url=url)
         self.said: list[str] = []
         self.snapshots: list[bool] = []
         self.count = 0
         opening = partial(opened, self.spec) if store is None else lambda: store
-        self.writer = Writer(opening, ME, "the store", self._snapshot, self.said.append, beat=beat, limit=limit)
+        self.writer = Writer(
+            opening, ME, "the store", self._snapshot, self.said.append, beat=beat, limit=limit
+        )
 
     def _snapshot(self, _state: StoreState, ended: bool) -> Snapshot:
         self.snapshots.append(ended)

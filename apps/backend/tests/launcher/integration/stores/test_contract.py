@@ -18,7 +18,9 @@ NOW = 1_795_805_673_812
 
 
 def change(seq: int) -> Record:
-    return Record(seq, {"time": "2026-11-27T10:00:00+00:00", "component": "api", "number": seq, "text": "é\n→"})
+    return Record(
+        seq, {"time": "2026-11-27T10:00:00+00:00", "component": "api", "number": seq, "text": "é\n→"}
+    )
 
 
 def written(store: Store, launcher: str = ME) -> list[tuple[int, int]]:

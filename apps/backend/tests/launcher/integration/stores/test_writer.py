@@ -53,10 +53,12 @@ def test_everything_is_written_in_order(file: Path) -> None:
 
 def test_runs_follow_each_other(file: Path) -> None:
     """A later launcher begins a new run; numbers begin again, and what was before is still there."""
-    for _ in range(2):
-        with keeping(f"sqlite:///{file}") as kept:
-            kept.put(2)
-            kept.settle()
+    with keeping(f"sqlite:///{file}") as earlier:
+        earlier.put(2)
+        earlier.settle()
+    with keeping(f"sqlite:///{file}") as kept:
+        kept.put(2)
+        kept.settle()
     records = kept.records()
     assert [record.seq for record in records] == [1, 2, 1, 2]
     assert records[0].run == records[1].run < records[2].run == records[3].run

@@ -28,8 +28,12 @@ def filled(limit: int, count: int) -> Outbox:
         pytest.param(filled(2, 5), 2, 3, Batch((1, 3), 4, 5), id="the oldest are lost"),
         pytest.param(filled(9, 7).wrote(4), 3, 0, Batch(None, 5, 7), id="what is left after a write"),
         pytest.param(filled(3, 7).wrote(7), 0, 0, Batch(None, 8, 7), id="a gap is written, too"),
-        pytest.param(filled(2, 9).wrote(5), 2, 2, Batch((6, 7), 8, 9), id="a write ended while more were lost"),
-        pytest.param(filled(5, 3).wrote(3).wrote(2), 0, 0, Batch(None, 4, 3), id="an earlier write is no news"),
+        pytest.param(
+            filled(2, 9).wrote(5), 2, 2, Batch((6, 7), 8, 9), id="a write ended while more were lost"
+        ),
+        pytest.param(
+            filled(5, 3).wrote(3).wrote(2), 0, 0, Batch(None, 4, 3), id="an earlier write is no news"
+        ),
     ],
 )
 def test_what_is_written_next(outbox: Outbox, waiting: int, lost: int, batch: Batch) -> None:
@@ -46,7 +50,7 @@ class ModelStore:
 
     def write(self, batch: Batch) -> None:
         top = self.rows[-1][0] if self.rows else 0
-        rows = [(batch.gap[1], batch.gap)] if batch.gap else []
+        rows: list[tuple[int, tuple[int, int] | None]] = [(batch.gap[1], batch.gap)] if batch.gap else []
         rows += [(number, None) for number in range(batch.first, batch.last + 1)]
         self.rows += [row for row in rows if row[0] > top]
 
@@ -64,7 +68,9 @@ class ModelStore:
 @given(
     limit=st.integers(1, 8),
     size=st.integers(1, 6),
-    steps=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.sampled_from(["ok", "lost", "answer lost"]))),
+    steps=st.lists(
+        st.tuples(st.integers(0, 6), st.integers(0, 6), st.sampled_from(["ok", "lost", "answer lost"]))
+    ),
     late=st.booleans(),
 )
 def test_every_number_is_told_of_once_and_in_order(
@@ -130,7 +136,10 @@ BEATING = Rhythm("me", beat=20.0)
             id="later each time",
         ),
         pytest.param(
-            NEW.tried(9.0, ok=False).tried(99.98, ok=True), True, 99.98 + GATHER, id="success forgets failures"
+            NEW.tried(9.0, ok=False).tried(99.98, ok=True),
+            True,
+            99.98 + GATHER,
+            id="success forgets failures",
         ),
     ],
 )
