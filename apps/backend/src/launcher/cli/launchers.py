@@ -50,8 +50,12 @@ def show_all(args: argparse.Namespace) -> int:
 def _in_store(state: StateSpec) -> list[Standing]:
     with reading(state) as store:
         seen = store.snapshots()
-        # Who is on another machine can only be judged by its signs of life.
-        standings = [standing(each, dead=not store.remote and _dead(each)) for each in seen]
+        # Who is on another machine, also one that shares a file as a container may, can only be judged by its signs of life.
+        local = not store.remote
+        standings = [
+            standing(each, dead=local and each.body.get("machine") == state.machine and _dead(each))
+            for each in seen
+        ]
     return sorted((each for each in standings if each is not None), key=_order)
 
 

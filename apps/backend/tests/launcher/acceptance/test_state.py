@@ -204,6 +204,32 @@ def test_two_launchers_share_a_server(
         other.close()
 
 
+def test_two_launchers_share_a_file(project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """On one machine a file does, too; whose process is gone is lost at once, and each history is its own."""
+    other = Project(tmp_path_factory.mktemp("other"))
+    shared = f"sqlite:///{tmp_path_factory.mktemp('shared') / 'state.db'}"
+    try:
+        mine = keep(project, shared).up_and_ready("--mode", "multi")
+        theirs = keep(other, shared).up_and_ready("--mode", "single")
+
+        def both() -> dict[str, str]:
+            done = project.run("status", "--all", "-o", "json")
+            return {each["status"]["name"]: each["state"] for each in json.loads(done.stdout)["launchers"]}
+
+        names = project.root.name, other.root.name
+        eventually("both are seen", lambda: both() == dict.fromkeys(names, "up"))
+        _kill(other, theirs)
+        assert both() == dict(zip(names, ("up", "lost"), strict=True))
+        assert project.run("restart", "worker").returncode == 0
+        project.run("down")
+        mine.finished()
+        assert both() == dict(zip(names, ("ended", "lost"), strict=True))
+        assert phases(project).count("ready") == 2
+        assert phases(other) == ["waiting", "starting", "ready"]
+    finally:
+        other.close()
+
+
 def _kill(project: Project, launcher: Launcher) -> None:
     os.kill(project.status()["launcher"]["pid"], signal.SIGKILL)
     launcher.finished()
@@ -249,7 +275,7 @@ def test_a_package_that_is_missing(project: Project, tmp_path: Path) -> None:
         hidden__sitecustomize='import sys\nsys.modules["redis"] = None\n'
     )
     project.environment["PYTHONPATH"] = str(tmp_path / "hidden")
-    for command in (("up",), ("history",), ("status", "--all")):
+    for command in (("up",), ("check",), ("history",), ("status", "--all")):
         done = project.run(*command)
         assert done.returncode == 1
         assert "the package redis is not installed" in done.stderr

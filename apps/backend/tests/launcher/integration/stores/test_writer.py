@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import threading
 import time
@@ -13,6 +14,7 @@ import pytest
 from launcher.model.stores import Record
 from launcher.stores import redis as redis_store
 from launcher.stores import sqlite as sqlite_store
+from launcher.stores.choose import opened
 from launcher.stores.memory import MemoryStore
 from tests.launcher.integration.stores.keeping import ME, Kept, eventually, keeping
 from tests.launcher.valkey import Valkey, running
@@ -287,6 +289,57 @@ def test_a_wrong_password(tmp_path: Path, given: str) -> None:
                 admin.config_set("requirepass", given)
             server.password = given
             kept.settle()
+
+
+def acl(server: Valkey, *rules: str) -> str:
+    """Make a user with these rights; return its URL."""
+    with server.client() as admin:
+        admin.execute_command("ACL", "SETUSER", "news", "reset", "on", ">s3cret", *rules)
+    return server.url.replace("redis://", "redis://news:s3cret@")
+
+
+def test_the_rights_that_are_needed(valkey: Valkey) -> None:
+    """A user with the rights that the guide names can do everything; with fewer it is said what is missing."""
+    few = acl(valkey, "~launcher:*", "+@read", "+@connection", "+@transaction")
+    with keeping(few) as kept:
+        kept.put(3)
+        kept.failing()
+        assert "may not do" in kept.writer.state().reason
+        assert "s3cret" not in str(kept.writer.state())
+        acl(valkey, "~launcher:*", "+@read", "+@write", "+@transaction", "+@connection")
+        kept.settle()
+        assert kept.numbers() == kept.everything()
+        store = opened(kept.spec)
+        assert len(store.snapshots()) == 1
+        store.close()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_server_that_fails_again_and_again(valkey: Valkey, seed: int) -> None:
+    """Killed and frozen at any moment, ever again: all that happened is there once and in order, or is told as a gap."""
+    valkey.kill()
+    valkey._options += ["--appendonly", "yes", "--appendfsync", "always"]
+    valkey.start()
+    chance = random.Random(seed)
+    with keeping(valkey.url, limit=30) as kept:
+        for _ in range(6):
+            kept.put(chance.randrange(40))
+            how = chance.choice([(valkey.kill, valkey.start), (valkey.freeze, valkey.thaw)])
+            how[0]()
+            kept.put(chance.randrange(1, 60))
+            if chance.random() < 0.7:
+                kept.failing()
+            kept.put(chance.randrange(40))
+            how[1]()
+            if chance.random() < 0.5:
+                kept.settle()
+        kept.settle()
+        covered = [
+            number
+            for each in kept.numbers()
+            for number in (range(each[0], each[1] + 1) if isinstance(each, tuple) else (each,))
+        ]
+        assert covered == kept.everything()
 
 
 def test_two_writers_that_are_taken_for_one(valkey: Valkey) -> None:
