@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import ssl
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -44,6 +45,7 @@ _WORDS = {
     "WRONGPASS": ("it refuses user name or password", "check [state] url"),
     "WRONGTYPE": ("a key launcher:… is used for something else", "use another database: redis://…/1"),
     "MISCONF": ("it cannot save to its disk", "see its log"),
+    "DB": ("it has no database of this number", "write a smaller one: redis://…/0"),
     "LOADING": ("it is loading its data", ""),
     "MOVED": ("it is a cluster", "name a server that is none: transactions here span several keys"),
     "CROSSSLOT": ("it is a cluster", "name a server that is none: transactions here span several keys"),
@@ -180,16 +182,22 @@ class RedisStore:
             raise _trouble(error) from None
 
     def _connected(self) -> redis.Redis:
-        return redis.Redis.from_url(
-            self._url,
-            socket_timeout=PATIENCE,
-            socket_connect_timeout=PATIENCE,
-            # Trying again is the writer's business; it knows what else there is to do.
-            retry=Retry(NoBackoff(), 0),
-            single_connection_client=False,
-            client_name="launcher",
-            protocol=2,
-        )
+        try:
+            client = redis.Redis.from_url(
+                self._url,
+                socket_timeout=PATIENCE,
+                socket_connect_timeout=PATIENCE,
+                # Trying again is the writer's business; it knows what else there is to do.
+                retry=Retry(NoBackoff(), 0),
+                client_name="launcher",
+                protocol=2,
+            )
+            client.connection_pool.make_connection()  # which is not opened, but takes all parameters
+        except (TypeError, ValueError):
+            raise StoreTrouble(
+                "the URL has a parameter that is not understood", hint="see what follows the ? in [state] url"
+            ) from None
+        return client
 
 
 def _canonical(url: str) -> str:
@@ -241,8 +249,10 @@ def _trouble(error: Exception) -> StoreTrouble:
         return StoreTrouble(f"no answer within {PATIENCE:g} s")
     if isinstance(error, redis.ConnectionError | OSError):
         return StoreTrouble(_connection_words(error))
-    if isinstance(error, redis.ResponseError) and first.isalpha() and first.isupper():
-        return StoreTrouble(f"it refuses the write ({first})")
+    if isinstance(error, redis.ResponseError):
+        return StoreTrouble(
+            "it refuses what is asked of it", hint="it has to be Valkey, or Redis 6.2 or later"
+        )
     return StoreTrouble(f"it answers with what is not understood ({type(error).__name__})")
 
 
@@ -254,5 +264,7 @@ def _connection_words(error: BaseException) -> str:
     if inner is None:
         return "the connection was closed"
     if isinstance(inner, socket.gaierror):
-        return "the name of its machine is not known"
+        return "the name of its machine cannot be resolved"
+    if isinstance(inner, ssl.SSLError):  # whose numbers are none of the operating system
+        return f"no connection with TLS ({inner.reason or type(inner).__name__})"
     return os.strerror(inner.errno).lower() if inner.errno else f"no connection ({type(inner).__name__})"

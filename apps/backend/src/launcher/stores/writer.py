@@ -104,6 +104,7 @@ class Writer:
         """Write the rest and a last snapshot, and stop; after ``patience`` seconds it is left as it is."""
         with self._wake:
             self._closing = time.monotonic() + patience
+            self._rhythm = Rhythm(self._launcher)  # at once, also after a long outage: the store may be back
             self._stale = True
             self._wake.notify()
         if self._thread.ident is not None:

@@ -134,6 +134,7 @@ def test_a_launcher_that_is_killed(project: Project, mode: str) -> None:
     again.finished()
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_while_the_backend_is_restarted(
     project: Project, valkey: Valkey, mode: str
 ) -> None:
@@ -177,6 +178,7 @@ def test_a_server_that_hangs(project: Project, valkey: Valkey, mode: str) -> Non
     assert "could not be written before the end" in log
 
 
+@pytest.mark.slow
 def test_two_launchers_share_a_server(
     project: Project, tmp_path_factory: pytest.TempPathFactory, valkey: Valkey
 ) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
+import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -11,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from launcher.core.outbox import Rhythm
 from launcher.model.stores import Record
 from launcher.stores import redis as redis_store
 from launcher.stores import sqlite as sqlite_store
@@ -119,6 +125,61 @@ def test_a_store_that_hangs_holds_up_nobody() -> None:
     kept.writer.close(patience=0.05)
     assert kept.said == ["state store the store: 1001 transitions could not be written before the end"]
     store.go.set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are looked at in /proc")
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+def test_nothing_wakes_up_at_rest(kind: str, file: Path, shared_valkey: Valkey) -> None:
+    """When all is written and nothing happens, the thread sleeps."""
+
+    def wakings() -> list[str]:
+        """Counted after another process has come and gone, so that there was time for some."""
+        subprocess.run([sys.executable, "-c", "pass"], check=True)
+        status = Path(f"/proc/self/task/{kept.writer._thread.native_id}/status").read_text()
+        return [line for line in status.splitlines() if "ctxt_switches" in line]
+
+    with keeping(f"sqlite:///{file}" if kind == "sqlite" else shared_valkey.url, beat=3600.0) as kept:
+        kept.put(3)
+        kept.settle()
+        before = wakings()
+        assert wakings() == before
+
+
+ENDLESS = """
+import sys
+from tests.launcher.integration.stores.keeping import Kept
+
+kept = Kept(sys.argv[1])
+kept.writer.start()
+while True:
+    kept.put()
+    if kept.count % 50 == 0:
+        kept.settle()
+"""
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+@pytest.mark.parametrize("enough", [1, 260, 700])
+def test_a_writer_that_is_killed(kind: str, enough: int, file: Path, valkey: Valkey, tmp_path: Path) -> None:
+    """``kill -9`` in the middle of writes leaves what was written whole, without a gap, and the next run goes on behind it."""
+    url = f"sqlite:///{file}" if kind == "sqlite" else valkey.url
+    script = tmp_path / "endless.py"
+    script.write_text(ENDLESS)
+    paths = os.pathsep.join([str(Path(__file__).parents[4]), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": paths}
+    reader = Kept(url)
+    with subprocess.Popen([sys.executable, script, url], env=environment) as process:
+        try:
+            eventually("some are written", lambda: len(reader.numbers()) >= enough)
+        finally:
+            process.kill()
+    before = reader.numbers()
+    assert before == list(range(1, len(before) + 1))
+    reader.put(2)
+    reader.writer.start()
+    reader.settle()
+    reader.writer.close()
+    assert reader.numbers() == [*before, 1, 2]
 
 
 def test_signs_of_life(file: Path) -> None:
@@ -289,6 +350,75 @@ def test_a_wrong_password(tmp_path: Path, given: str) -> None:
                 admin.config_set("requirepass", given)
             server.password = given
             kept.settle()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (("127.0.0.1", "no-such-host.invalid"), "cannot be resolved"),
+        (("/0", "/0?nonsense=s3cret"), "parameter that is not understood"),
+        (("/0", "/0?socket_timeout=s3cret"), "parameter that is not understood"),
+        (("/0", "/99"), "no database of this number"),
+    ],
+    ids=str,
+)
+def test_urls_that_lead_nowhere(shared_valkey: Valkey, change: tuple[str, str], reason: str) -> None:
+    """What only a try can tell is told in words, without anything of the URL."""
+    with keeping(shared_valkey.url.replace(*change)) as kept:
+        kept.put()
+        kept.failing()
+        state = kept.writer.state()
+        assert reason in state.reason
+        assert "s3cret" not in f"{state}{kept.said}"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "answer", "reason"),
+    [
+        ("rediss", b"-ERR no TLS here\r\n", "no connection with TLS"),
+        ("redis", b"HTTP/1.1 400 Bad Request\r\n\r\n", "not understood"),
+        ("redis", b"", "the connection was closed"),
+        ("redis", b"-LOADING s3cret\r\n" * 3, "loading its data"),
+        (
+            "redis",
+            b"-ERR unknown command 'AUTH', with args beginning with: 's3cret'\r\n" * 9,
+            "it refuses what is asked",
+        ),
+    ],
+)
+def test_servers_that_are_no_servers(scheme: str, answer: bytes, reason: str) -> None:
+    """Whoever else listens on the port: it is said in words of our own, not with what was answered."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    client, _ = listening.accept()
+                    with client:
+                        client.recv(65536)
+                        client.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        with keeping(f"{scheme}://:s3cret@127.0.0.1:{port}/0") as kept:
+            kept.put()
+            kept.failing()
+            state = kept.writer.state()
+            assert reason in state.reason
+            assert "s3cret" not in f"{state}{kept.said}"
+        listening.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_server_that_comes_back_just_before_the_end(valkey: Valkey) -> None:
+    """At the end it is tried at once, however long the next try would have been away."""
+    valkey.kill()
+    with keeping(valkey.url) as kept:
+        kept.put(3)
+        kept.failing()
+        kept.writer._rhythm = Rhythm(ME, failures=60, tried_at=time.monotonic())
+        valkey.start()
+        kept.writer.close(patience=60.0)
+        assert kept.numbers() == kept.everything()
 
 
 def acl(server: Valkey, *rules: str) -> str:
