@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from launcher.config.secrets import redacted
-from launcher.documents import SCHEMA, exit_document, status_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +17,10 @@ if TYPE_CHECKING:
     from launcher.documents import StatusDocument
     from launcher.model.events import Transition
     from launcher.model.stores import Record, Seen
+
+
+SCHEMA = 1
+"""Version of what is kept; a field may be added under the same number, but none may change its meaning or vanish."""
 
 
 class Standing(NamedTuple):
@@ -42,6 +45,8 @@ def transition_document(at: float, change: Transition) -> dict[str, Any]:
         at: seconds since the epoch.
         change: what has changed.
     """
+    from launcher.documents import exit_document  # who only reads is to answer at once
+
     return {
         "time": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds"),
         "component": change.component,
@@ -66,6 +71,8 @@ def snapshot_document(view: View, machine: str, expiry: float | None, *, ended: 
         expiry: seconds after which no sign of life means that it is lost; ``None`` when it gives none.
         ended: whether it ends now.
     """
+    from launcher.documents import status_document
+
     return {
         "schema": SCHEMA,
         "machine": machine,

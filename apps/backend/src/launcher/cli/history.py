@@ -152,13 +152,13 @@ def history_lines(found: Sequence[Transition], *, color: bool = False) -> list[s
 def _line(each: Transition, columns: int, *, color: bool) -> str:
     front = f"{_clock(moment(each))}  "
     if "gap" in each:
-        first, last = each["gap"]
+        first, last = map(int, each["gap"])
         count = last - first + 1
         lost = (
             f"{count} transition{'s were' if count != 1 else ' was'} lost: the state store was not reachable"
         )
         return front + (coloured(lost, "33") if color else lost)
-    before, after = each.get("before", ""), each.get("after", "")
+    before, after = (_plain(str(each.get(key, ""))) for key in ("before", "after"))
     phase = coloured(after, PHASE_COLOURS.get(after, "")) if color else after
     what = f"{before} -> {phase}" if before != after else phase
     return f"{front}{pad(_name(each), columns)}  {what}{_details(each)}"

@@ -11,10 +11,9 @@ from launcher.cli.parser import paths_from, use_color
 from launcher.cli.render import not_up, table
 from launcher.cli.store import in_memory, reading, state_from
 from launcher.client import Client
-from launcher.documents import SCHEMA
 from launcher.errors import ExitCode
 from launcher.observe.text import duration
-from launcher.records import Standing, standing, standing_document
+from launcher.records import SCHEMA, Standing, moment, standing, standing_document
 
 if TYPE_CHECKING:
     import argparse
@@ -25,6 +24,9 @@ if TYPE_CHECKING:
     from launcher.model.stores import Seen
 
 SHARE = '[state] url = "redis://…" shows those of all machines'
+
+TOLERANCE = 60.0
+"""Seconds by which the clock may have been put right since a launcher started; no process number comes back so soon."""
 
 COLOURS = {"up": "32", "starting": "33", "stopping": "33", "degraded": "31", "lost": "31"}
 
@@ -72,10 +74,8 @@ def _dead(seen: Seen) -> bool:
         born = psutil.Process(int(str(launcher.get("pid", 0)))).create_time()
     except (psutil.Error, ValueError):
         return True
-    from launcher.records import moment
-
-    # The launcher notes its start shortly after its process began.
-    return born > moment({"time": launcher.get("started_at", "")}) + 1.0
+    # A launcher notes its start when its process has just begun.
+    return born > moment({"time": launcher.get("started_at", "")}) + TOLERANCE
 
 
 def _bad(each: Standing) -> bool:

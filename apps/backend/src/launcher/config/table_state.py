@@ -41,7 +41,7 @@ STATE = section(
     Field(
         "kept_for",
         A_SECOND_OR_MORE,
-        "How long the transitions of a launcher are kept after its last one.",
+        "How long the transitions of a launcher are kept after it was last heard of.",
         default="720h",
         example='"24h"',
     ),

@@ -245,7 +245,7 @@ class StateSpec:
         url: ``memory://``, ``sqlite:///`` with an absolute path, or of a Redis server; may hold a password and is only shown redacted.
         expiry: a launcher that has given no sign of life for so long counts as lost, where others can see it at all.
         kept: how many transitions of one launcher are kept.
-        kept_for: how long the transitions of a launcher are kept after its last one.
+        kept_for: how long the transitions of a launcher are kept after it was last heard of.
         machine: the name of this machine, for others.
     """
 

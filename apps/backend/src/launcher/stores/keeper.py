@@ -106,7 +106,8 @@ def keeper(
     """
     if kind_of(state.url) == "memory":
         return MemoryKeeper(state.kept, url)
-    beat = state.expiry / BEATS if shared(state) else None
+    # Where nobody judges by signs of life, one is still needed so as not to be forgotten at rest.
+    beat = (state.expiry if shared(state) else state.kept_for) / BEATS
     return Writer(partial(opened, state), launcher, url, snapshot, say, beat=beat)
 
 
@@ -116,5 +117,5 @@ def shared(state: StateSpec) -> bool:
 
 
 def lifetime(state: StateSpec) -> float:
-    """Return for how many seconds a snapshot is kept; where no signs of life are given, as long as the transitions are."""
+    """Return for how many seconds a snapshot is kept; in a file, where a process can be looked at, as long as the transitions are."""
     return state.expiry * LOST_FOR if shared(state) else state.kept_for

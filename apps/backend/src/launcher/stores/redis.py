@@ -52,7 +52,6 @@ _WORDS = {
 }
 """What the first word of an answer means, and what to do about it. The rest of an answer may quote what was sent, and is not shown."""
 
-
 _CLASSES = (
     (redis.OutOfMemoryError, "OOM"),
     (redis.exceptions.ReadOnlyError, "READONLY"),
@@ -108,7 +107,7 @@ class RedisStore:
                 pipe.xadd(stream, {"body": encoded(record.body)}, id=f"{run}-{record.seq}")
             if records:
                 pipe.xtrim(stream, maxlen=self._kept, approximate=False)
-                pipe.pexpire(stream, _milliseconds(self._kept_for))
+            pipe.pexpire(stream, _milliseconds(self._kept_for))
             if snapshot is not None:
                 text = encoded({"lifetime": snapshot.lifetime, "body": snapshot.body})
                 pipe.set(_snapshot(launcher), text, px=_milliseconds(snapshot.lifetime))
@@ -127,7 +126,8 @@ class RedisStore:
             page = self._asked(partial(_page, launcher=launcher, end=end))
             for identifier, fields in page:
                 run, seq = _key(identifier)
-                yield Record(seq, decoded(fields.get(b"body", b"")), run)
+                # By its place: a parameter of the URL may turn names into text.
+                yield Record(seq, decoded(next(iter(fields.values()), b"")), run)
             if len(page) < PAGE:
                 return
             end = f"({_text(page[-1][0])}"
@@ -144,7 +144,7 @@ class RedisStore:
             seen = []
             for each, text, left in zip(ids, answers[::2], answers[1::2], strict=True):
                 whole = decoded(text or b"")
-                if "body" in whole and "lifetime" in whole:
+                if isinstance(whole.get("body"), dict):
                     seen.append(Seen(each, max(0.0, whole["lifetime"] - left / 1000), whole["body"]))
             return seen
 
