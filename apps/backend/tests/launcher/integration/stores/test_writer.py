@@ -31,11 +31,10 @@ if TYPE_CHECKING:
     from launcher.model.stores import Snapshot
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stores that hang are given up soon."""
-    monkeypatch.setattr(redis_store, "PATIENCE", 0.3)
-    monkeypatch.setattr(sqlite_store, "PATIENCE", 0.1)
+    """Stores that hang are given up soon; for tests to which one outage more does not matter."""
+    monkeypatch.setattr(redis_store, "PATIENCE", 0.5)
 
 
 @pytest.fixture
@@ -444,6 +443,7 @@ def test_the_rights_that_are_needed(valkey: Valkey) -> None:
         store.close()
 
 
+@pytest.mark.usefixtures("_impatient")
 @pytest.mark.parametrize("seed", range(3))
 def test_a_server_that_fails_again_and_again(valkey: Valkey, seed: int) -> None:
     """Killed and frozen at any moment, ever again: all that happened is there once and in order, or is told as a gap."""
