@@ -122,8 +122,7 @@ class Writer:
             try:
                 batch = self._write()
             except Overtaken as other:
-                self._run = other.run + 1
-                self._wrote(other.written)
+                self._overtaken(other, begun)
             except StoreTrouble as trouble:
                 self._failed(trouble, begun)
             except Exception as error:  # noqa: BLE001 (whatever a store does must not end the writer)
@@ -175,6 +174,14 @@ class Writer:
         with self._wake:
             self._outbox = self._outbox.wrote(last)
             self._drop()
+
+    def _overtaken(self, other: Overtaken, begun: float) -> None:
+        """Go on behind somebody else who is taken for this launcher, so that neither loses anything."""
+        self._run = other.run + 1
+        self._wrote(other.written)
+        with self._wake:
+            self._rhythm = self._rhythm.tried(begun, ok=True)
+            self._stale = True
 
     def _succeeded(self, batch: Batch, begun: float) -> None:
         self._wrote(batch.last)

@@ -11,15 +11,21 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from launcher.core.outbox import Rhythm
-from launcher.model.stores import Record
+from launcher.model.spec import StateSpec
+from launcher.model.stores import Record, Snapshot
 from launcher.stores import redis as redis_store
 from launcher.stores import sqlite as sqlite_store
+from launcher.stores.base import StoreTrouble
 from launcher.stores.choose import opened
 from launcher.stores.memory import MemoryStore
 from tests.launcher.integration.stores.keeping import ME, Kept, eventually, keeping
@@ -27,8 +33,6 @@ from tests.launcher.valkey import Valkey, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from launcher.model.stores import Snapshot
 
 
 @pytest.fixture
@@ -332,11 +336,30 @@ def test_a_key_that_somebody_else_uses(valkey: Valkey) -> None:
         assert kept.numbers() == kept.everything()
 
 
-@pytest.mark.parametrize("given", ["", "wr0ng-s3cret"])
-def test_a_wrong_password(tmp_path: Path, given: str) -> None:
+SECRETS = st.text(st.characters(codec="utf-8"), max_size=30).map(lambda text: f"Zq{text}qZ")
+
+
+@given(secret=SECRETS, there=st.booleans())
+@settings(max_examples=50)
+def test_no_password_is_told(shared_valkey: Valkey, secret: str, there: bool) -> None:
+    """Whatever password is refused, or cannot even be sent: no message, hint or traceback holds it, plain or escaped."""
+    port = shared_valkey.port if there else 1
+    store = opened(StateSpec(url=f"redis://:{quote(secret, safe='')}@127.0.0.1:{port}/0"))
+    try:
+        for attempt in (lambda: store.begin(ME, 1), store.snapshots, lambda: list(store.records(ME))):
+            with pytest.raises(StoreTrouble) as told:
+                attempt()
+            shown = "".join(traceback.format_exception(told.value))
+            assert "Zq" not in f"{shown}{told.value.hint}{told.value!r}"
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("password", ["", "wr0ng-s3cret"])
+def test_a_wrong_password(tmp_path: Path, password: str) -> None:
     """A server that refuses the password is said to do so, and neither password is shown; the right one helps."""
     with running(tmp_path, password="r1ght-s3cret") as server:
-        server.password = given
+        server.password = password
         with keeping(server.url) as kept:
             kept.put(2)
             kept.failing()
@@ -346,8 +369,8 @@ def test_a_wrong_password(tmp_path: Path, given: str) -> None:
             assert "s3cret" not in shown
             server.password = "r1ght-s3cret"
             with server.client() as admin:
-                admin.config_set("requirepass", given)
-            server.password = given
+                admin.config_set("requirepass", password)
+            server.password = password
             kept.settle()
 
 
@@ -470,6 +493,19 @@ def test_a_server_that_fails_again_and_again(valkey: Valkey, seed: int) -> None:
             for number in (range(each[0], each[1] + 1) if isinstance(each, tuple) else (each,))
         ]
         assert covered == kept.everything()
+
+
+def test_a_server_forgets_launchers_of_which_nothing_is_left(shared_valkey: Valkey) -> None:
+    """What has expired leaves no trace once another launcher begins; who still has a history is not touched."""
+    with shared_valkey.client() as admin:
+        admin.flushall()
+        store = opened(StateSpec(url=shared_valkey.url))
+        store.write("gone", 1, [], Snapshot({}, 0.001))
+        store.write("there", 1, [Record(1, {})], Snapshot({}, 0.001))
+        eventually("the snapshots expire", lambda: not store.snapshots())
+        store.begin(ME, 1)
+        store.close()
+        assert admin.smembers(redis_store.KNOWN) == {b"there"}
 
 
 def test_two_writers_that_are_taken_for_one(valkey: Valkey) -> None:
