@@ -14,8 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from launcher.config.secrets import redacted
 from launcher.core.plan import MAIN
 from launcher.core.structured import structured
+from launcher.core.view import differs
 from launcher.errors import ExitCode
 from launcher.hosts.command import CommandHost
 from launcher.hosts.guard import guard_of_this_process
@@ -24,9 +26,13 @@ from launcher.hosts.process import ProcessHost
 from launcher.hosts.warm import Warm
 from launcher.model.events import ShutdownForced, ShutdownRequested
 from launcher.model.logs import LogLine, Stream
-from launcher.model.spec import Kind
+from launcher.model.spec import Kind, StateSpec
 from launcher.model.state import FleetState, Phase, Role
+from launcher.model.stores import Snapshot
 from launcher.probes.runner import Probes
+from launcher.records import snapshot_document, transition_document
+from launcher.stores.choose import launcher_id
+from launcher.stores.keeper import keeper, lifetime, shared
 from launcher.supervisor.announce import Announcer
 from launcher.supervisor.control import Control
 from launcher.supervisor.crashes import CrashReporter
@@ -41,12 +47,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
+    from launcher.core.view import View
     from launcher.hosts.base import Host
     from launcher.hosts.link import Beginning
     from launcher.hosts.manager import Manager
     from launcher.hosts.memory import Memory
+    from launcher.model.stores import StoreState
     from launcher.observe.console import Console
     from launcher.observe.logs import LogStore
+    from launcher.stores.keeper import Keeper
     from launcher.supervisor.sockets import Listening
 
 DEBOUNCE = 0.5
@@ -98,6 +107,7 @@ class Backend:
         self.failure: BaseException | None = None
         journal = Journal()
         journal.subscribe(console.on_entry)
+        journal.subscribe(self._keep)
         self.supervisor = Supervisor(self.plan, journal, self._connect)
         self.observer = Observer(self.supervisor.view, guard_of_this_process(), self._lost_lines)
         # Before the end of a life is written to its log: a report holds what was there by then.
@@ -107,6 +117,8 @@ class Backend:
         journal.subscribe(self.hooks.on_entry)
         self.hosts: list[Host] = []
         self.inline = self._inline_host()
+        self.keeper = self._keeper()
+        self._known: View | None = None
 
     def run(self) -> int:
         """Run to the end and return the exit code."""
@@ -150,9 +162,13 @@ class Backend:
 
     async def _supervise(self) -> None:
         spec = self.plan.spec
-        control = Interface(Control(self.supervisor, self.observer), Path(spec.run_dir), spec.api or None)
+        control = Interface(
+            Control(self.supervisor, self.observer, self.keeper), Path(spec.run_dir), spec.api or None
+        )
         if self.controlled:
             await control.start()
+            self.keeper.start()
+            self.supervisor.follow(self._follow)
         ticker = asyncio.get_running_loop().create_task(self._tick())
         holder = Holder(self.listening.sockets, self._line)
         self.supervisor.follow(holder.follow)
@@ -167,6 +183,8 @@ class Backend:
             await holder.close()
             self.console.finished(self.supervisor.view(), self.supervisor.finish)
             await control.close()
+            if self.controlled:
+                await asyncio.to_thread(self.keeper.close)
             await self._close_hosts()
             if self.plan.spec.hooks:
                 await asyncio.to_thread(self.hooks.close)
@@ -224,6 +242,32 @@ class Backend:
         what = f"{change.before} -> {change.after}" if change.role is Role.CURRENT else str(change.role)
         text = change.exit.traceback or f"{what}: {change.exit.message}"
         self.logs.write(LogLine(entry.time, change.component, Stream.LAUNCHER, text, change.incarnation))
+
+    # -- what outlives the launcher --
+
+    def _keeper(self) -> Keeper:
+        state = self.plan.spec.state if self.controlled else StateSpec()
+        identity = launcher_id(state.machine, self.plan.spec.run_dir)
+        return keeper(state, identity, redacted(state.url), self._snapshot, self._said)
+
+    def _keep(self, entry: Entry) -> None:
+        self.keeper.put(transition_document(entry.time, entry.transition))
+
+    def _follow(self, view: View) -> None:
+        """Have a new snapshot kept when this one looks different."""
+        if differs(self._known, view):
+            self._known = view
+            self.keeper.touch()
+
+    def _snapshot(self, store: StoreState, ended: bool) -> Snapshot:  # noqa: FBT001 (called by the writer alone)
+        """Return how all stands; called on the writer's thread."""
+        state = self.plan.spec.state
+        view = replace(self.supervisor.view(), store=store)
+        expiry = state.expiry if shared(state) else None
+        return Snapshot(snapshot_document(view, state.machine, expiry, ended=ended), lifetime(state))
+
+    def _said(self, message: str) -> None:
+        self._line(LogLine(time.time(), "", Stream.LOG, message, level="WARNING", logger="launcher"))
 
     async def _tick(self) -> None:
         """Let the console show how long things take, while something starts or stops."""

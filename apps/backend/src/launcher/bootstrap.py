@@ -22,6 +22,7 @@ from launcher.hosts.manager import Manager
 from launcher.hosts.memory import Memory, remembered
 from launcher.model.spec import Mode, Restart, RestartPolicy
 from launcher.observe.surroundings import surroundings
+from launcher.stores.choose import require
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,10 +51,12 @@ def up(options: UpOptions) -> int:
     """Run the backend until it is stopped; return the exit code.
 
     Raises:
-        LauncherError: before anything was started: the declaration is wrong, a port is taken, a launcher is running already.
+        LauncherError: before anything was started: the declaration is wrong, a port is taken, a launcher is running already, a package
+            is missing.
     """
     loaded = load(replace(options.request, discover_agents=discover_agents))
     plan = build(loaded.spec, surroundings())
+    require(plan.spec.state)
     memory = remembered(plan.spec.run_dir)
     # Before any thread or loop, and before the lock: whoever inherited that would keep it from the next launcher.
     early = forked_early(brief(plan.spec, plan.forked(), memory)) if plan.forked() else None

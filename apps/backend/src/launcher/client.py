@@ -73,6 +73,10 @@ class Client:
         """
         return cast("StatusDocument", self.request("GET", "/status", _looking(look=look)))
 
+    def history(self) -> list[dict[str, Any]]:
+        """Return the transitions that only the launcher knows, oldest first."""
+        return cast("list[dict[str, Any]]", self.request("GET", "/history")["transitions"])
+
     def component(self, name: str, *, look: bool = False) -> ComponentDocument:
         """Return the document of one component. Arguments as for ``status``."""
         path = f"/components/{quoted(name)}"

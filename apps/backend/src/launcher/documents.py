@@ -5,6 +5,7 @@ Passwords never appear: addresses of dependencies and every free text are redact
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -14,7 +15,15 @@ from launcher.errors import ConfigError, LauncherError
 from launcher.model.spec import API_ADDRESS, Kind
 from launcher.model.state import Desired, Phase
 from launcher.observe.places import address, log_path
-from launcher.observe.usage_documents import launcher_cost, process_documents, seen_of
+from launcher.observe.store_documents import StoreDocument, store_document
+from launcher.observe.usage_documents import (
+    CheckDocument,
+    LoopDocument,
+    ProcessDocument,
+    launcher_cost,
+    process_documents,
+    seen_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +32,7 @@ if TYPE_CHECKING:
     from launcher.core.view import View
     from launcher.model.spec import ComponentSpec, HookSpec
     from launcher.model.state import DependencyState, Exit, Successor
-    from launcher.observe.usage_documents import CheckDocument, LoopDocument, ProcessDocument
+    from launcher.model.stores import StoreState
 
 SCHEMA = 1
 """Version of the documents; a field may be added under the same number, but none may change its meaning or vanish."""
@@ -145,6 +154,7 @@ class StatusDocument(TypedDict):
     components: list[ComponentDocument]
     dependencies: list[DependencyDocument]
     processes: list[ProcessDocument]
+    store: StoreDocument | None
 
 
 def status_document(view: View) -> StatusDocument:
@@ -171,6 +181,7 @@ def status_document(view: View) -> StatusDocument:
         "components": [component_document(view, name) for name in view.plan.components],
         "dependencies": [_dependency(view, state) for state in view.fleet.dependencies.values()],
         "processes": process_documents(view),
+        "store": None if view.store is None else store_document(_without_secrets(view.store), view.now),
     }
 
 
@@ -372,6 +383,10 @@ def _dependency(view: View, state: DependencyState) -> DependencyDocument:
         "reason": redacted(state.reason),
         "hint": redacted(state.hint),
     }
+
+
+def _without_secrets(state: StoreState) -> StoreState:
+    return replace(state, url=redacted(state.url), reason=redacted(state.reason))
 
 
 def _seconds(value: float) -> float:

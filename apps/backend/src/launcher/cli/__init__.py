@@ -42,6 +42,7 @@ COMMANDS = {
     "logs": Command("logs", "show or follow the logs, whether a launcher runs or not"),
     "events": Command("events", "show or follow every change of a phase, as the running launcher knows them"),
     "crash": Command("crash", "show why components crashed: reason, traceback, last lines, resources"),
+    "history": Command("history", "show what has happened to the components, also before the last start"),
     "wait": Command("wait", "wait until a component is ready, stopped or completed"),
     "check": Command("check", "look for mistakes and show what a start would do, without starting anything"),
     "config": Command(

@@ -30,9 +30,11 @@ def run(args: argparse.Namespace) -> int:
     from launcher.documents import plan_document
     from launcher.hosts.memory import foreseen, remembered
     from launcher.observe.surroundings import surroundings
+    from launcher.stores.choose import require
 
     loaded = load(request_from(args))
     plan = build(loaded.spec, surroundings())
+    require(plan.spec.state)
     memory = remembered(plan.spec.run_dir)
     starts = {each.name: foreseen(plan.spec, each, memory) for each in plan.forked()}
     document = plan_document(plan, loaded.notes, loaded.warnings, starts)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from launcher.documents import ComponentDocument, DependencyDocument, StatusDocument
     from launcher.errors import Problem
     from launcher.model.logs import LogLine
+    from launcher.observe.store_documents import StoreDocument
     from launcher.observe.usage_documents import ProcessDocument
 
 PHASE_COLOURS = {
@@ -95,6 +96,7 @@ def status_lines(
     lines += clipped([*_start_lines(components), *cost_lines(status)])
     if status["dependencies"]:
         lines += ["", *_dependency_lines(status["dependencies"], color=color, limit=limit)]
+    lines += clipped(store_lines(status.get("store")))
     hints = {
         item["name"]: item["last_exit"]["hint"]
         for item in components
@@ -201,6 +203,25 @@ def _dependency_lines(
         rows.append((item["name"], state, duration(item["seconds"]), latency, item["url"] + reason))
         colours.append({True: "32", False: "31", None: ""}[item["up"]] if color else "")
     return table(("DEPENDENCY", "STATE", "SINCE", "LATENCY", "URL"), rows, colours, limit)
+
+
+def store_lines(store: StoreDocument | None) -> list[str]:
+    """Return how the state store is doing; nothing of one in memory, or of a launcher that knows none."""
+    if store is None or store["url"].startswith("memory:"):
+        return []
+    front = f"state store: {store['url']}: "
+    if store["reachable"]:
+        return ["", f"{front}reachable"]
+    if store["reachable"] is None:
+        return ["", f"{front}not reached yet"]
+    parts = [f"not reachable since {duration(store['seconds'])}"]
+    waiting, lost = store["waiting"], store["lost"]
+    if waiting:
+        parts.append(f"{waiting} entr{'ies wait' if waiting != 1 else 'y waits'}")
+    if lost:
+        parts.append(f"{lost} lost")
+    hint = f"; hint: {store['hint']}" if store["hint"] else ""
+    return ["", f"{front}{', '.join(parts)} ({store['reason']}{hint})"]
 
 
 def not_up(status: StatusDocument) -> list[str]:

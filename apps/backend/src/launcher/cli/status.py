@@ -29,12 +29,22 @@ def configure(parser: argparse.ArgumentParser, _verb: str) -> None:
         action="store_true",
         help="show it again and again until Ctrl-C; into a pipe or file, whenever something has changed",
     )
+    parser.add_argument(
+        "-a",
+        "--all",
+        action="store_true",
+        help="show every launcher that keeps its state in the same store, on all machines",
+    )
     add_project(parser)
     add_output(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show every component and dependency."""
+    """Show every component and dependency, or every launcher."""
+    if args.all:
+        from launcher.cli.launchers import show_all
+
+        return show_all(args)
     client = Client(paths_from(args).socket)
     if args.watch:
         from launcher.cli.watch import watch

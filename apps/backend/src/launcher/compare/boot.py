@@ -195,10 +195,12 @@ def booted(launch: Launch, mode: str, place: Path) -> Iterator[Backend]:
         "PATH": launch.path,
         "LAUNCHER_RUN_DIR": str(place),
         "LAUNCHER_LOG_DIR": str(place / "logs"),
+        "LAUNCHER_STATE__URL": "memory://",  # what is tried out here is no history of the backend
         "NO_COLOR": "1",
     }
     # The variables are for commands given inside the backend or by the load, the settings win over what was set on the command line.
     settings = ["--set", f"launcher.run_dir={place}", "--set", f"launcher.log_dir={place / 'logs'}"]
+    settings += ["--set", "state.url=memory://"]
     # -P: without it a launcher.py in the working directory would be run in our place.
     command = [
         sys.executable,

@@ -157,6 +157,7 @@ TASK_DEATH = _choice(TaskDeath)
 SECONDS = _duration()
 SOME_SECONDS = _duration(positive=True)
 INTERVAL = _duration(positive=True, at_least=0.01)
+A_SECOND_OR_MORE = _duration(at_least=1.0)
 
 
 def section(doc: str, *nodes: Field, shorthand: str = "", **more: Node) -> Section:

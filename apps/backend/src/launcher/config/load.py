@@ -30,6 +30,7 @@ from launcher.config.selection import (
     reachable,
     select,
 )
+from launcher.config.state import state
 from launcher.config.table_launcher import LAUNCHER
 from launcher.errors import ConfigError, Problem
 from launcher.model.spec import ComponentSpec, DependencySpec, Kind, LauncherSpec, Mode
@@ -206,7 +207,7 @@ def _report_missing(
     """Report unset variables where their value is needed; a component that is left out may lack them."""
     entries = [entry for name in selection.components for entry in by_name[name].own.values()]
     for path, entry in layers.document.entries.items():
-        general = path[0] in {"launcher", "environment", "groups", "hooks"}
+        general = path[0] in {"launcher", "state", "environment", "groups", "hooks"}
         if general or path[:2] in {("dependencies", name) for name in selection.dependencies} | {
             ("profiles", name) for name in layers.profiles
         }:
@@ -277,4 +278,5 @@ def _spec(
         log_level=values.text("log_level"),
         source=layers.source.name,
         api=values.whole("api"),
+        state=state(layers.document, layers.root),
     )

@@ -13,6 +13,7 @@ from launcher.config.secrets import MASK, destination, is_secret_name, shown
 from launcher.config.table import COMPONENT, DEPENDENCY
 from launcher.config.table_hooks import HOOK
 from launcher.config.table_launcher import LAUNCHER
+from launcher.config.table_state import STATE
 from launcher.model.spec import ComponentSpec, HookSpec, Kind, LauncherSpec, Probe, ProbeKind
 
 DEFAULT = "default"
@@ -45,6 +46,7 @@ def origins(
     """
     return (
         *_table("launcher", LAUNCHER, document.below(("launcher",)), _launcher_values(spec)),
+        *_table("state", STATE, document.below(("state",)), {("machine",): spec.state.machine}),
         *_environment(document, dotenv),
         *(
             origin

@@ -32,6 +32,7 @@ from launcher.config.fields import (
 from launcher.config.table_hooks import HOOK
 from launcher.config.table_launcher import LAUNCHER
 from launcher.config.table_restart import RESTART
+from launcher.config.table_state import STATE
 from launcher.model.spec import MOST_REPLICAS, Kind
 
 _ASGI = frozenset({Kind.ASGI})
@@ -312,6 +313,7 @@ GROUP = Field(
 ROOT = section(
     "The whole declaration.",
     launcher=LAUNCHER,
+    state=STATE,
     environment=variables("Variables for every component.", '"1"'),
     components=Named("Components by name.", "component", COMPONENT),
     dependencies=Named("External services by name.", "dependency", DEPENDENCY),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from launcher.core.plan import Plan
     from launcher.core.waits import Wait
     from launcher.model.state import FleetState
+    from launcher.model.stores import StoreState
     from launcher.model.usage import Usage
 
 
@@ -28,6 +29,7 @@ class View:
         pid: process of the launcher.
         unserved: the components whose port nobody serves, and since when.
         usage: what was seen of it all; ``None`` where nobody has looked.
+        store: how the state store is doing; ``None`` where nobody has asked it.
     """
 
     plan: Plan
@@ -39,6 +41,7 @@ class View:
     version: str
     unserved: Mapping[str, float] = field(default_factory=dict)
     usage: Usage | None = None
+    store: StoreState | None = None
 
     def waits_for(self, name: str) -> tuple[Wait, ...]:
         """What the component still needs before it can start."""
@@ -55,3 +58,21 @@ class View:
             for state in self.fleet.components.values()
             if state.phase == "stopping" or (self.fleet.draining and state.lives)
         )
+
+
+def differs(before: View | None, after: View) -> bool:
+    """Whether somebody who knows a view from before is to see the later one; the duration of a check alone is not worth it."""
+    if before is None or before.plan is not after.plan or before.unserved != after.unserved:
+        return True
+    old, new = before.fleet, after.fleet
+    return (old.settled, old.draining, old.finished, old.components, _told(old)) != (
+        new.settled,
+        new.draining,
+        new.finished,
+        new.components,
+        _told(new),
+    )
+
+
+def _told(fleet: FleetState) -> list[tuple[str, bool | None, str]]:
+    return [(state.name, state.up, state.reason) for state in fleet.dependencies.values()]

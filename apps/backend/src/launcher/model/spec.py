@@ -265,6 +265,25 @@ class HookSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class StateSpec:
+    """Where transitions and the last snapshot are kept, beyond the life of the launcher.
+
+    Attributes:
+        url: ``memory://``, ``sqlite:///`` with an absolute path, or of a Redis server; may hold a password and is only shown redacted.
+        expiry: a launcher that has given no sign of life for so long counts as lost, where others can see it at all.
+        kept: how many transitions of one launcher are kept.
+        kept_for: how long the transitions of a launcher are kept after it was last heard of.
+        machine: the name of this machine, for others.
+    """
+
+    url: str = field(default="memory://", repr=False)
+    expiry: float = 60.0
+    kept: int = 10_000
+    kept_for: float = 30 * 24 * 3600.0
+    machine: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LauncherSpec:
     """The whole declaration after all layers were merged and the selection applied.
 
@@ -287,6 +306,7 @@ class LauncherSpec:
         source: the file that the declaration was read from; empty when it came from the command line.
         api: port of the control interface over TCP, on loopback; 0 for none.
         hooks: who is told of what happens.
+        state: where the state is kept.
     """
 
     name: str
@@ -307,3 +327,4 @@ class LauncherSpec:
     source: str = ""
     api: int = 0
     hooks: tuple[HookSpec, ...] = ()
+    state: StateSpec = StateSpec()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from launcher.core.replicas import refusal, replica_name, replicas_of
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from launcher.core.view import View
+    from launcher.model.stores import Record
+    from launcher.stores.keeper import Keeper
     from launcher.supervisor.journal import Journal
     from launcher.supervisor.observer import Observer
     from launcher.supervisor.supervisor import Supervisor
@@ -37,11 +40,15 @@ class Control:
 
     Args:
         observer: looks at what runs; without one there is nothing to see but the state.
+        keeper: what the state is left with; ``None`` for nothing.
     """
 
-    def __init__(self, supervisor: Supervisor, observer: Observer | None = None) -> None:
+    def __init__(
+        self, supervisor: Supervisor, observer: Observer | None = None, keeper: Keeper | None = None
+    ) -> None:
         self._supervisor = supervisor
         self._observer = observer
+        self._keeper = keeper
 
     @property
     def journal(self) -> Journal:
@@ -50,7 +57,11 @@ class Control:
 
     def view(self) -> View:
         """Return an immutable picture of this moment."""
-        return self._supervisor.view()
+        return self._with_store(self._supervisor.view())
+
+    def records(self) -> tuple[Record, ...]:
+        """Return the transitions that are kept in memory, oldest first."""
+        return () if self._keeper is None else self._keeper.records()
 
     async def look(self, patience: float = 0.0) -> View:
         """Return the picture of this moment together with what is seen of it.
@@ -60,7 +71,7 @@ class Control:
         """
         if self._observer is None:
             return self.view()
-        return await self._observer.look(max(patience, ANSWER))
+        return self._with_store(await self._observer.look(max(patience, ANSWER)))
 
     async def start(self, name: str, timeout: float) -> None:
         """Start a component and what it needs; return when it is ready or has completed.
@@ -173,6 +184,9 @@ class Control:
     def shutdown(self, reason: str) -> None:
         """Begin to stop the whole backend in order; returns at once."""
         self._supervisor.submit(ShutdownRequested(reason))
+
+    def _with_store(self, view: View) -> View:
+        return view if self._keeper is None else replace(view, store=self._keeper.state())
 
     # -- waiting --
 

@@ -99,8 +99,10 @@ def _answer(route: Route, schemas: dict[str, Json]) -> Json:
         return {"description": told, "content": {"text/event-stream": {"schema": {"oneOf": events}}}}
     if route.status == 303:
         return {"description": "Go on there.", "headers": {"Location": {"schema": {"type": "string"}}}}
-    body = schema(route.answer, schemas) if route.answer is not None else {"type": "object"}
-    return {"description": "Done." if route.status == 200 else "Begun.", "content": _json(body)}
+    other = {"type": "object" if route.media == "application/json" else "string"}
+    body = schema(route.answer, schemas) if route.answer is not None else other
+    told = "Done." if route.status == 200 else "Begun."
+    return {"description": told, "content": {route.media: {"schema": body}}}
 
 
 def _event(kind: str, document: Any, schemas: dict[str, Json]) -> Json:

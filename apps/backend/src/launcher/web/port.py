@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from launcher.core.view import View
+    from launcher.model.stores import Record
     from launcher.supervisor.journal import Journal
 
 
@@ -23,6 +24,10 @@ class ControlPort(Protocol):
 
     async def look(self, patience: float = 0.0) -> View:
         """Return the picture together with what is seen of it; loops get ``patience`` seconds to answer."""
+        ...
+
+    def records(self) -> tuple[Record, ...]:
+        """Return the transitions that are kept in memory, oldest first; none when they are kept in a store that others can read."""
         ...
 
     async def start(self, name: str, timeout: float) -> None:

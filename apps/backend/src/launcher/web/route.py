@@ -25,6 +25,7 @@ class Route:
         answer: the ``TypedDict`` that it answers with; ``None`` for anything else.
         query: what it may be asked.
         status: of the answer.
+        media: of the answer; where it is not JSON, that is text.
         stream: the kind of event that carries the answer; empty where it is the body.
         unready: the answer may also come with the status 503.
         reach: who may use it over TCP; the control socket offers everything.
@@ -36,6 +37,7 @@ class Route:
     answer: type | None = ComponentDocument
     query: tuple[Parameter, ...] = ()
     status: int = 200
+    media: str = "application/json"
     stream: str = ""
     unready: bool = False
     reach: Reach = Reach.OWNER

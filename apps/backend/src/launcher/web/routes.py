@@ -11,6 +11,7 @@ from launcher.core.replicas import replicas_of
 from launcher.core.suggest import did_you_mean
 from launcher.documents import StatusDocument, component_document, status_document
 from launcher.errors import UnknownComponent
+from launcher.records import HistoryDocument, history_document
 from launcher.web import events, logs
 from launcher.web.access import Reach
 from launcher.web.documents import (
@@ -77,6 +78,11 @@ async def get_openapi(_port: ControlPort, _request: Request) -> Response:
 async def get_status(port: ControlPort, request: Request) -> Response:
     """Return the status document, with what is seen of the processes now; not so with ``?look=0``."""
     return json_response(status_document(await _seen(port, request)))
+
+
+async def get_history(port: ControlPort, _request: Request) -> Response:
+    """Return the transitions that only the launcher knows."""
+    return json_response(history_document(port.records()))
 
 
 async def get_component(port: ControlPort, request: Request) -> Response:
@@ -160,9 +166,10 @@ ROUTES = (
     Route("GET", "/livez", get_livez, AliveDocument),
     Route("GET", "/readyz", get_readyz, ReadinessDocument, (COMPONENT,), unready=True),
     Route("GET", "/status", get_status, StatusDocument, (LOOK,)),
+    Route("GET", "/history", get_history, HistoryDocument),
     Route("GET", "/components/{name}", get_component, query=(LOOK,)),
     Route("GET", "/components/{name}/why", get_why, WhyDocument),
-    Route("GET", "/metrics", get_metrics, None),
+    Route("GET", "/metrics", get_metrics, None, media=CONTENT_TYPE),
     Route("POST", "/components/{name}/start", start_component, query=(TIMEOUT,)),
     Route("POST", "/components/{name}/stop", stop_component, query=(TIMEOUT,)),
     Route("POST", "/components/{name}/restart", restart_component, query=(TIMEOUT,)),

@@ -15,6 +15,7 @@ from launcher.core.view import View
 from launcher.model.events import Exited, Launched, StartAllRequested, Started
 from launcher.model.spec import Bind, ComponentSpec, DependencySpec, Kind, LauncherSpec, Mode
 from launcher.model.state import Exit, ExitKind
+from launcher.model.stores import Record
 from launcher.supervisor.journal import Journal
 from launcher.testing import FleetRunner
 from launcher.web.server import ControlServer, Limits
@@ -70,6 +71,9 @@ class ScriptedControl:
 
     async def look(self, patience: float = 0.0) -> View:
         return self.view()
+
+    def records(self) -> tuple[Record, ...]:
+        return (Record(1, {"component": "api"}, 7),)
 
     async def start(self, name: str, timeout: float) -> None:
         await self._do("start", name, f"{timeout:g}")

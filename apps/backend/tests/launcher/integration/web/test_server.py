@@ -52,6 +52,12 @@ def exchange(server: Running, data: bytes) -> tuple[int, dict[str, str], bytes]:
         return answer(connection)
 
 
+def test_history_is_what_the_launcher_knows() -> None:
+    """The transitions that are kept in memory can be asked for, with the numbers of their run."""
+    with running() as server:
+        assert Client(server.path).history() == [{"run": 7, "seq": 1, "component": "api"}]
+
+
 def error(body: bytes) -> str:
     message = json.loads(body)["error"]["message"]
     assert isinstance(message, str)
