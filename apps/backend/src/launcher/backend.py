@@ -29,6 +29,7 @@ from launcher.supervisor.announce import Announcer
 from launcher.supervisor.control import Control
 from launcher.supervisor.hold import Holder
 from launcher.supervisor.journal import Entry, Journal
+from launcher.supervisor.notices import Notices
 from launcher.supervisor.supervisor import Supervisor
 from launcher.web.server import ControlServer
 
@@ -145,6 +146,7 @@ class Backend:
         ticker = asyncio.get_running_loop().create_task(self._tick())
         holder = Holder(self.listening.sockets, self._line)
         self.supervisor.follow(holder.follow)
+        self.supervisor.follow(Notices(self._line).follow)
         announcer = Announcer(self.manager.tell, self.manager.watchdog)
         if self.manager.address:
             self.supervisor.follow(announcer.follow)

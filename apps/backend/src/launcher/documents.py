@@ -34,6 +34,14 @@ class WaitDocument(TypedDict):
     what: str
 
 
+class NeedDocument(TypedDict):
+    """Something that a running component depends on and does not have; for how many seconds."""
+
+    name: str
+    what: str
+    seconds: float
+
+
 class ExitDocument(TypedDict):
     """How an incarnation ended."""
 
@@ -81,6 +89,7 @@ class ComponentDocument(TypedDict):
     restarts: int
     reason: str
     waits_for: list[WaitDocument]
+    needs: list[NeedDocument]
     next_attempt_in: float | None
     last_exit: ExitDocument | None
     log: str
@@ -171,7 +180,7 @@ def component_document(view: View, name: str) -> ComponentDocument:
 
     spec = view.plan.components[name]
     state = view.fleet.components[name]
-    attempt = state.next_attempt_at
+    attempt = state.next_attempt_at if state.returns_at is None else state.returns_at
     return {
         "name": name,
         "kind": str(spec.kind),
@@ -187,6 +196,10 @@ def component_document(view: View, name: str) -> ComponentDocument:
         "restarts": state.total_restarts,
         "reason": redacted(state.reason),
         "waits_for": [{"name": wait.name, "what": redacted(wait.what)} for wait in view.waits_for(name)],
+        "needs": [
+            {"name": need.name, "what": need.what, "seconds": _seconds(view.now - need.since)}
+            for need in view.needs(name)
+        ],
         "next_attempt_in": None if attempt is None else _seconds(attempt - view.now),
         "last_exit": None if state.last_exit is None else _exit(state.last_exit),
         "log": log_path(view.plan.spec.log_dir, name),
@@ -269,6 +282,7 @@ def _planned(plan: Plan, spec: ComponentSpec) -> dict[str, Any]:
         "port": None if spec.bind is None else spec.bind.port,
         "url": address(spec) or None,
         "depends_on": list(spec.depends_on),
+        "on_dependency_loss": str(spec.on_dependency_loss),
         "ready": ready_when(spec),
         "overlap": bool(spec.overlap),
         "replica": spec.replica,

@@ -1,7 +1,7 @@
 """The life of one component: a table of events and phases.
 
-Everything that decides about one component is in this file and, for incarnations beside the current one, in ``launcher.core.succession``. Two
-rules keep it honest:
+Everything that decides about one component is in this file and, for incarnations beside the current one, in ``launcher.core.succession``; what
+follows an end is in ``launcher.core.ending``, and a lost dependency in ``launcher.core.loss``. Two rules keep it honest:
 
 1. Every cell of ``TABLE`` is filled; what is ignored is ignored in writing.
 2. Nothing here acts. A step returns the next state and the effects that the supervisor is to perform.
@@ -15,8 +15,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from launcher.core.action import KILL_REPEAT, Action, Result, ignore
-from launcher.core.restart import backoff_delay, jittered, window_used_up, within_window
-from launcher.core.succession import BESIDE, begun, concerned, promoted
+from launcher.core.ending import end
+from launcher.core.loss import come_back, forget, note, prepare_return, settled
+from launcher.core.succession import BESIDE, begun, concerned
 from launcher.model.effects import (
     CancelTimer,
     Effect,
@@ -33,20 +34,23 @@ from launcher.model.events import (
     BecameReady,
     BecameUnready,
     DependenciesReady,
+    DependencyBack,
     DependencyFailed,
+    DependencyLost,
     Exited,
     GraceOver,
     IncarnationEvent,
     Launched,
     LivenessLost,
     RestartRequested,
+    ReturnOver,
     StartDeadline,
     Started,
     StartRequested,
     StopRequested,
 )
-from launcher.model.spec import RestartPolicy
-from launcher.model.state import ComponentState, Desired, Exit, ExitKind, Phase
+from launcher.model.spec import DependencyLoss
+from launcher.model.state import ComponentState, Desired, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +74,8 @@ def step(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now:
         effects = (*effects, *more)
     if after.phase is not state.phase:
         after = replace(after, since=now)
-    return after, effects
+    after, forgotten = settled(state, after)
+    return after, (*effects, *forgotten)
 
 
 # ---- what the cells do --------------------------------------------------------------------------------------------------
@@ -174,6 +179,10 @@ def _stop(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, _no
             after = replace(state, desired=Desired.DOWN, restart_asked=False, reason=reason)
         case RestartRequested():
             after = replace(state, restart_asked=True, reason="restarting")
+        case DependencyLost(dependency=name, reason=why):
+            after = replace(state, restart_asked=True, loss=name, reason=f"{name} is lost: {why}")
+        case ReturnOver():
+            after = replace(state, restart_asked=True, loss="", reason=f"{state.loss} is back: restarting")
         case LivenessLost(reason=reason):
             after = replace(state, reason=reason)
         case _:
@@ -192,6 +201,21 @@ def _restart(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, 
     if spec.overlap:
         return begun(state, now), ()
     return _stop(spec, state, event, now)
+
+
+def _follow(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now: float) -> Result:
+    """What it depends on is lost: go down with it, or go on and be restarted later."""
+    if spec.on_dependency_loss is DependencyLoss.STOP:
+        return _stop(spec, state, event, now)
+    return note(spec, state, event, now)
+
+
+def _return(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now: float) -> Result:
+    """Restart what has seen a loss; if a successor is on its way, that is the restart."""
+    if not spec.overlap:
+        return _stop(spec, state, event, now)
+    after, _ = forget(spec, state, event, now)
+    return (begun(after, now) if state.successor is None else after), ()
 
 
 def _want_up_again(
@@ -214,82 +238,6 @@ def _kill(_spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, _
     )
 
 
-def _end(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now: float) -> Result:
-    """The incarnation is over: stopped, completed, failed, or another try."""
-    ended = _blamed(state, cast("Exited", event).exit)
-    over = replace(state, last_exit=ended, pid=None, reason=_explained(spec, state, ended))
-    after, effects = _next_life(spec, over, ended, now)
-    return after, (
-        StopProbe(state.name, state.incarnation),
-        CancelTimer(Timer.START, state.name, state.incarnation),
-        CancelTimer(Timer.GRACE, state.name, state.incarnation),
-        *effects,
-    )
-
-
-def _blamed(state: ComponentState, ended: Exit) -> Exit:
-    """The exit as it is to be remembered: what the supervisor ended for its health did not end of its own accord."""
-    ended = replace(ended, killed=ended.killed or state.kills > 0)
-    unhealthy = state.phase is Phase.STOPPING and state.desired is Desired.UP and not state.restart_asked
-    if unhealthy and not ended.fatal:
-        return replace(ended, kind=ExitKind.UNHEALTHY, message=state.reason)
-    return ended
-
-
-def _explained(spec: ComponentSpec, state: ComponentState, ended: Exit) -> str:
-    if state.phase is Phase.STARTING and not ended.fatal and not (spec.oneshot and ended.ok):
-        return f"ended before it was ready: {ended.message}"
-    return ended.message
-
-
-def _next_life(spec: ComponentSpec, state: ComponentState, ended: Exit, now: float) -> Result:
-    if state.successor is not None:
-        return promoted(state, state.successor), ()
-    if state.desired is Desired.DOWN and state.retiring:
-        return replace(state, ended=True), ()
-    if state.desired is Desired.DOWN:
-        return replace(state, phase=Phase.STOPPED), ()
-    if state.restart_asked:
-        return replace(state, phase=Phase.WAITING, restart_asked=False), ()
-    if ended.fatal:
-        return replace(state, phase=Phase.FAILED), ()
-    if not _restarts(spec, ended):
-        return replace(state, phase=Phase.COMPLETED if ended.ok else Phase.FAILED), ()
-    if window_used_up(state.restarts, now, spec.restart):
-        gave_up = f"gave up after {spec.restart.max_restarts} restarts in {spec.restart.window:g} s"
-        return replace(state, phase=Phase.FAILED, reason=f"{state.reason} ({gave_up})"), ()
-    return _try_again(spec, state, now)
-
-
-def _restarts(spec: ComponentSpec, ended: Exit) -> bool:
-    if spec.oneshot and ended.ok:
-        return False
-    match spec.restart.policy:
-        case RestartPolicy.ALWAYS:
-            return True
-        case RestartPolicy.ON_FAILURE:
-            return not ended.ok
-        case RestartPolicy.NEVER:
-            return False
-
-
-def _try_again(spec: ComponentSpec, state: ComponentState, now: float) -> Result:
-    ready_for = 0.0 if state.ready_at is None else now - state.ready_at
-    failures = 0 if ready_for >= spec.restart.reset_after else state.failures
-    delay = jittered(backoff_delay(spec.restart, failures, ready_for), state.name, state.incarnation)
-    again = replace(
-        state,
-        failures=failures + 1,
-        restarts=(*within_window(state.restarts, now, spec.restart.window), now),
-        total_restarts=state.total_restarts + 1,
-    )
-    if delay == 0.0:
-        return replace(again, phase=Phase.WAITING), ()
-    return replace(again, phase=Phase.BACKOFF, next_attempt_at=now + delay), (
-        SetTimer(Timer.BACKOFF, state.name, state.incarnation, delay),
-    )
-
-
 # ---- the table ------------------------------------------------------------------------------------------------------------
 
 IGNORE: Action[Phase] = Action("ignore", (), ignore)
@@ -308,10 +256,16 @@ RESTART = Action("restart", (Phase.STOPPING,), _restart)
 WANT_UP_AGAIN: Action[Phase] = Action("want up again", (), _want_up_again)
 WANT_DOWN_INSTEAD: Action[Phase] = Action("want down instead", (), _want_down_instead)
 KILL: Action[Phase] = Action("kill", (), _kill)
-END_STARTING = Action("end starting", (Phase.WAITING, Phase.BACKOFF, Phase.COMPLETED, Phase.FAILED), _end)
-END = Action("end", (Phase.WAITING, Phase.BACKOFF, Phase.COMPLETED, Phase.FAILED, Phase.STARTING), _end)
+NOTE_LOSS: Action[Phase] = Action("note loss", (), note)
+FOLLOW = Action("follow", (Phase.STOPPING,), _follow)
+COME_BACK = Action("come back", (Phase.BACKOFF,), come_back)
+PREPARE_RETURN: Action[Phase] = Action("prepare return", (), prepare_return)
+FORGET_LOSS: Action[Phase] = Action("forget loss", (), forget)
+RETURN = Action("return", (Phase.STOPPING,), _return)
+END_STARTING = Action("end starting", (Phase.WAITING, Phase.BACKOFF, Phase.COMPLETED, Phase.FAILED), end)
+END = Action("end", (Phase.WAITING, Phase.BACKOFF, Phase.COMPLETED, Phase.FAILED, Phase.STARTING), end)
 END_STOPPING = Action(
-    "end stopping", (Phase.STOPPED, Phase.WAITING, Phase.BACKOFF, Phase.FAILED, Phase.STARTING), _end
+    "end stopping", (Phase.STOPPED, Phase.WAITING, Phase.BACKOFF, Phase.FAILED, Phase.STARTING), end
 )
 
 
@@ -361,6 +315,14 @@ TABLE: Mapping[type[ComponentEvent], Mapping[Phase, Action[Phase]]] = {
         waiting=ABANDON, starting=IGNORE, ready=IGNORE, unready=IGNORE, stopping=IGNORE,
         backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
     ),
+    DependencyLost: _row(
+        waiting=NOTE_LOSS, starting=FOLLOW, ready=FOLLOW, unready=FOLLOW, stopping=IGNORE,
+        backoff=NOTE_LOSS, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
+    ),
+    DependencyBack: _row(
+        waiting=COME_BACK, starting=PREPARE_RETURN, ready=PREPARE_RETURN, unready=PREPARE_RETURN, stopping=IGNORE,
+        backoff=FORGET_LOSS, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
+    ),
     Launched: _row(
         waiting=IGNORE, starting=NOTE_PROCESS, ready=NOTE_PROCESS, unready=NOTE_PROCESS, stopping=NOTE_PROCESS,
         backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
@@ -396,5 +358,9 @@ TABLE: Mapping[type[ComponentEvent], Mapping[Phase, Action[Phase]]] = {
     BackoffOver: _row(
         waiting=IGNORE, starting=IGNORE, ready=IGNORE, unready=IGNORE, stopping=IGNORE,
         backoff=RETRY, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
+    ),
+    ReturnOver: _row(
+        waiting=IGNORE, starting=STOP, ready=RETURN, unready=RETURN, stopping=IGNORE,
+        backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
     ),
 }  # fmt: skip

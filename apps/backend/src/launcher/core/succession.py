@@ -29,18 +29,22 @@ from launcher.model.events import (
     BecameReady,
     BecameUnready,
     DependenciesReady,
+    DependencyBack,
     DependencyFailed,
+    DependencyLost,
     Exited,
     GraceOver,
     IncarnationEvent,
     Launched,
     LivenessLost,
     RestartRequested,
+    ReturnOver,
     StartDeadline,
     Started,
     StartRequested,
     StopRequested,
 )
+from launcher.model.spec import DependencyLoss
 from launcher.model.state import ComponentState, Desired, Exit, ExitKind, Phase, Retiring, Successor
 
 if TYPE_CHECKING:
@@ -220,6 +224,13 @@ def _supersede(spec: ComponentSpec, state: ComponentState, event: ComponentEvent
     return begun(after, now), effects
 
 
+def _follow(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now: float) -> Result:
+    """What the component depends on is lost: the successor has begun with what is gone, and is of no use to anybody."""
+    if spec.on_dependency_loss is DependencyLoss.STOP:
+        return _retire(spec, state, event, now)
+    return _supersede(spec, state, event, now)
+
+
 def _give_up(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now: float) -> Result:
     """The successor does not become ready, or waits in vain: the current incarnation goes on."""
     match event:
@@ -301,6 +312,7 @@ COME_UP = Action("come up", (Stage.CURRENT,), _come_up)
 TAKE_OVER = Action("take over", (Stage.CURRENT,), _take_over)
 RETIRE = Action("retire", (Stage.RETIRING,), _retire)
 SUPERSEDE = Action("supersede", (Stage.RETIRING,), _supersede)
+FOLLOW = Action("follow", (Stage.RETIRING,), _follow)
 GIVE_UP_WAITING = Action("give up waiting", (Stage.GONE,), _give_up)
 GIVE_UP = Action("give up", (Stage.RETIRING,), _give_up)
 END_EARLY = Action("end early", (Stage.GONE,), _end_early)
@@ -320,6 +332,8 @@ BESIDE: Mapping[type[ComponentEvent], Mapping[Stage, Action[Stage]]] = {
     RestartRequested: _row(waiting=IGNORE, starting=SUPERSEDE, retiring=IGNORE),
     DependenciesReady: _row(waiting=LAUNCH, starting=IGNORE, retiring=IGNORE),
     DependencyFailed: _row(waiting=GIVE_UP_WAITING, starting=IGNORE, retiring=IGNORE),
+    DependencyLost: _row(waiting=IGNORE, starting=FOLLOW, retiring=IGNORE),
+    DependencyBack: _row(waiting=IGNORE, starting=IGNORE, retiring=IGNORE),
     Launched: _row(waiting=IGNORE, starting=NOTE_PROCESS, retiring=NOTE_OLD_PROCESS),
     Started: _row(waiting=IGNORE, starting=COME_UP, retiring=IGNORE),
     BecameReady: _row(waiting=IGNORE, starting=TAKE_OVER, retiring=IGNORE),
@@ -329,5 +343,6 @@ BESIDE: Mapping[type[ComponentEvent], Mapping[Stage, Action[Stage]]] = {
     Exited: _row(waiting=IGNORE, starting=END_EARLY, retiring=END),
     GraceOver: _row(waiting=IGNORE, starting=IGNORE, retiring=KILL),
     BackoffOver: _row(waiting=IGNORE, starting=IGNORE, retiring=IGNORE),
+    ReturnOver: _row(waiting=IGNORE, starting=IGNORE, retiring=IGNORE),
 }
 """What happens when an event (row) meets an incarnation beside the current one (column)."""

@@ -13,6 +13,7 @@ class Timer(StrEnum):
     START = "start"
     GRACE = "grace"
     BACKOFF = "backoff"
+    RETURN = "return"
     DEPENDENCY = "dependency"
     SHUTDOWN = "shutdown"
 

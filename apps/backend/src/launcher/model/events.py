@@ -63,6 +63,24 @@ class DependencyFailed(ComponentEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class DependencyLost(ComponentEvent):
+    """Something the component depends on was there and is lost; made by the fleet only, for components that do not keep going.
+
+    Attributes:
+        dependency: the component or external service.
+        reason: what became of it, for people.
+    """
+
+    dependency: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DependencyBack(ComponentEvent):
+    """All that the component depends on is ready again after something was lost; made by the fleet only."""
+
+
+@dataclass(frozen=True, slots=True)
 class Launched(IncarnationEvent):
     """The incarnation exists.
 
@@ -119,6 +137,11 @@ class GraceOver(IncarnationEvent):
 @dataclass(frozen=True, slots=True)
 class BackoffOver(IncarnationEvent):
     """The delay before the next start is over; ``incarnation`` is the life that ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnOver(IncarnationEvent):
+    """What was lost has been back for long enough to restart the incarnation that saw the loss."""
 
 
 # ---- about dependencies and the whole backend ------------------------------------------------------------------------------

@@ -79,6 +79,18 @@ class TaskDeath(StrEnum):
     LOG = "log"
 
 
+@unique
+class DependencyLoss(StrEnum):
+    """What a component does when something that it depends on is lost after it was ready."""
+
+    KEEP = "keep"
+    """Goes on; it decides for itself."""
+    STOP = "stop"
+    """Is stopped, and started again when all that it depends on is back."""
+    RESTART = "restart"
+    """Goes on, and is restarted once when all that it depends on is back."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bind:
     """A network address that the supervisor binds and holds for a component."""
@@ -162,6 +174,7 @@ class ComponentSpec:
         bind: address that the supervisor binds for it (kind ``asgi``), or that it is known to bind itself (``command``).
         inherit_socket: the supervisor binds the address and hands the listening socket over (kind ``command``).
         depends_on: components and dependencies that must be ready (one-shots: completed) before it starts.
+        on_dependency_loss: what follows when one of these is lost after the component was ready.
         ready: extra readiness probe on top of what the component itself tells; ``None`` for none.
         start_timeout: a component that is not ready by then is stopped, and the start counts as failed.
         stop_grace: time between the request to stop and the kill.
@@ -190,6 +203,7 @@ class ComponentSpec:
     bind: Bind | None = None
     inherit_socket: bool = False
     depends_on: tuple[str, ...] = ()
+    on_dependency_loss: DependencyLoss = DependencyLoss.KEEP
     ready: Probe | None = None
     restart: Restart = Restart()
     start_timeout: float = 60.0

@@ -175,6 +175,9 @@ class ComponentState:
         retiring: earlier incarnations, and given up successors, that have not ended; oldest first.
         newest: highest number that a successor, or a replica of this name that has left, was given; 0 for none.
         failed_restart: why the last successor did not take over; ``None`` when it did, or there was none.
+        loss: what it depends on, was lost, and takes it along: it waits for its return without a deadline, or is restarted then. Empty for
+            nothing.
+        returns_at: when it is restarted because what was lost is back; ``None`` when it is not.
     """
 
     name: str
@@ -200,6 +203,8 @@ class ComponentState:
     retiring: tuple[Retiring, ...] = ()
     newest: int = 0
     failed_restart: Exit | None = None
+    loss: str = ""
+    returns_at: float | None = None
 
     @property
     def lives(self) -> tuple[int, ...]:
@@ -220,7 +225,10 @@ class DependencyState:
     """What is known of an external service.
 
     Attributes:
-        up: ``None`` before the first check.
+        up: the last answer; ``None`` before the first check.
+        usable: the verdict on several answers, which components follow: false after three failed checks in a row, true after one that
+            succeeded. ``None`` before the first success.
+        failures: failed checks in a row.
         watched_since: when somebody began to wait for it; ``None`` before.
         since: when ``up`` last changed.
         latency: duration of the last successful check in seconds.
@@ -233,6 +241,8 @@ class DependencyState:
     latency: float | None = None
     reason: str = ""
     hint: str = ""
+    usable: bool | None = None
+    failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,13 +110,15 @@ class Probes:
                 await _next_beat(probe.period)
 
     async def _ask_dependency(self, spec: DependencySpec) -> None:
+        was_up = False  # as long as it was not, somebody waits for it
         while True:
             result = await answered(checks.check_url(spec.url, URL_TIMEOUT), URL_TIMEOUT)
             self._report(DependencyChecked(spec.name, result.ok, result.latency, result.reason, result.hint))
+            was_up = was_up or result.ok
             if result.ok:
                 await _next_beat(spec.period)
             else:
-                await asyncio.sleep(spec.interval)
+                await asyncio.sleep(IN_DOUBT if was_up else spec.interval)
 
 
 async def answered(question: Coroutine[Any, Any, CheckResult], timeout: float) -> CheckResult:

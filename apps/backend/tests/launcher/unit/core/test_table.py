@@ -20,19 +20,22 @@ from launcher.model.events import (
     BecameUnready,
     ComponentEvent,
     DependenciesReady,
+    DependencyBack,
     DependencyFailed,
+    DependencyLost,
     Exited,
     GraceOver,
     IncarnationEvent,
     Launched,
     LivenessLost,
     RestartRequested,
+    ReturnOver,
     StartDeadline,
     Started,
     StartRequested,
     StopRequested,
 )
-from launcher.model.spec import ComponentSpec, Restart, RestartPolicy
+from launcher.model.spec import ComponentSpec, DependencyLoss, Restart, RestartPolicy
 from launcher.model.state import (
     ALIVE,
     AT_REST,
@@ -68,6 +71,8 @@ def example(event: type[ComponentEvent], incarnation: int = 1) -> ComponentEvent
         RestartRequested(NAME),
         DependenciesReady(NAME),
         DependencyFailed(NAME, Exit(ExitKind.UNREACHABLE, "postgres was not reachable")),
+        DependencyLost(NAME, "postgres", "refused"),
+        DependencyBack(NAME),
         Launched(NAME, incarnation, 4711),
         Started(NAME, incarnation),
         BecameReady(NAME, incarnation),
@@ -77,6 +82,7 @@ def example(event: type[ComponentEvent], incarnation: int = 1) -> ComponentEvent
         StartDeadline(NAME, incarnation),
         GraceOver(NAME, incarnation),
         BackoffOver(NAME, incarnation),
+        ReturnOver(NAME, incarnation),
     )
     return next(found for found in examples if type(found) is event)
 
@@ -180,14 +186,30 @@ SORTS = {
         RestartPolicy, (False, True), (False, True), (0.0, 0.2), (False, True)
     )
     if not (overlap and (oneshot or delay == 0.0))
+} | {
+    f"{loss} on loss{' overlap' * overlap}": component(
+        NAME,
+        restart=Restart(max_restarts=1),
+        ready=PROBE,
+        on_dependency_loss=loss,
+        overlap=overlap,
+    )
+    for loss, overlap in product((DependencyLoss.STOP, DependencyLoss.RESTART), (False, True))
 }
-"""One component of each sort: policy, one-shot or not, with and without probe, with and without delay, with and without overlap."""
+"""
+One component of each sort: policy, one-shot or not, with and without probe, with and without delay, with and without overlap; and those that do
+not just keep going when they have lost what they depend on.
+"""
 
 
 def possible(spec: ComponentSpec, world: World) -> Iterator[tuple[ComponentEvent, float]]:
     """Everything that may happen next, and when."""
     for wish in (StartRequested, StopRequested, RestartRequested, DependenciesReady, DependencyFailed):
         yield example(wish), 0.0
+    if spec.on_dependency_loss is not DependencyLoss.KEEP:
+        yield example(DependencyLost), 0.0
+    if world.state.loss:
+        yield example(DependencyBack), 0.0
     # That a process is noted changes nothing else; with many lives it would only multiply the worlds.
     told = (Started, BecameReady, BecameUnready, LivenessLost, *(() if spec.overlap else (Launched,)))
     for number, kind in product(world.alive, told):
@@ -208,7 +230,7 @@ def ends_and_timers(world: World) -> Iterator[tuple[ComponentEvent, float]]:
 def moved(spec: ComponentSpec, world: World, event: ComponentEvent, now: float) -> World:
     """Perform one step with everything that must hold for each single effect."""
     alive, asked, timers = set(world.alive), set(world.asked_to_stop), set(world.timers)
-    if isinstance(event, StartDeadline | GraceOver | BackoffOver):
+    if isinstance(event, StartDeadline | GraceOver | BackoffOver | ReturnOver):
         timers.remove((fired_by(event), event.incarnation))
     if isinstance(event, Exited):
         alive.remove(event.incarnation)
@@ -243,6 +265,7 @@ def fired_by(event: ComponentEvent) -> Timer:
         StartDeadline: Timer.START,
         GraceOver: Timer.GRACE,
         BackoffOver: Timer.BACKOFF,
+        ReturnOver: Timer.RETURN,
     }
     return kinds[type(event)]
 
@@ -272,6 +295,7 @@ def plain(world: World) -> World:
             failures=min(state.failures, 1),
             total_restarts=0,
             next_attempt_at=None if state.next_attempt_at is None else 1.0,
+            returns_at=None if state.returns_at is None else 1.0,
             last_exit=None,
             kills=min(state.kills, 1),
             reason="",
@@ -375,7 +399,7 @@ def test_what_happens_beside_it_leaves_the_current_one_alone(sort: str) -> None:
 
 @every_sort
 def test_timers_are_armed_exactly_where_they_mean_something(sort: str) -> None:
-    """Start deadline in starting, grace in stopping, delay in backoff; a one-shot that has started has no deadline."""
+    """Start deadline in starting, grace in stopping, delay in backoff or before a return; a one-shot that has started has no deadline."""
     for world in worlds(sort):
         state = world.state
         working = SORTS[sort].oneshot and state.phase is Phase.STARTING and not world.timers
@@ -385,6 +409,8 @@ def test_timers_are_armed_exactly_where_they_mean_something(sort: str) -> None:
             expected.add((kinds[state.phase], state.incarnation))
         if state.successor is not None and state.successor.phase is Phase.STARTING:
             expected.add((Timer.START, state.successor.incarnation))
+        if state.returns_at is not None:
+            expected.add((Timer.RETURN, state.incarnation))
         assert working or world.timers == expected
         assert (state.next_attempt_at is not None) is (state.phase is Phase.BACKOFF)
 
@@ -400,6 +426,29 @@ def test_nothing_is_down_while_wanted_up(sort: str) -> None:
         if world.state.desired is Desired.DOWN:
             assert world.state.phase in {Phase.STOPPED, Phase.STOPPING}
             assert not world.state.restart_asked
+
+
+@every_sort
+def test_a_loss_is_remembered_as_long_as_it_matters(sort: str) -> None:
+    """Only what is wanted up and does not keep going remembers a loss, and only what runs is restarted for a return."""
+    for world in worlds(sort):
+        state = world.state
+        if state.loss:
+            assert SORTS[sort].on_dependency_loss is not DependencyLoss.KEEP
+            assert state.desired is Desired.UP
+            assert state.phase not in AT_REST
+        if state.returns_at is not None:
+            assert state.loss
+            assert state.phase in {Phase.STARTING, Phase.READY, Phase.UNREADY}
+
+
+@every_sort
+def test_a_loss_costs_no_restart(sort: str) -> None:
+    """Neither going down with a dependency nor coming back with it counts as a failure."""
+    for move in explored(sort):
+        if isinstance(move.event, DependencyLost | DependencyBack | ReturnOver):
+            assert move.after.state.restarts == move.before.state.restarts
+            assert move.after.state.failures == move.before.state.failures
 
 
 @every_sort
