@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from launcher.hosts.link import Beginning
     from launcher.hosts.manager import Manager
     from launcher.hosts.memory import Memory
+    from launcher.model.answers import Answer
     from launcher.observe.console import Console
     from launcher.observe.logs import LogStore
     from launcher.supervisor.sockets import Listening
@@ -186,7 +187,13 @@ class Backend:
                 return self.inline
             return process
 
-        return host_of, Probes(submit, process.door)
+        def ask(name: str, incarnation: int, timeout: float) -> asyncio.Future[Answer]:
+            host = host_of(name)
+            if isinstance(host, InlineHost):
+                return asyncio.wrap_future(host.check(name, incarnation, timeout))
+            return process.check(name, incarnation, timeout)
+
+        return host_of, Probes(submit, process.door, ask, spec)
 
     # -- what readers are told --
 

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from launcher.core.plan import Plan
     from launcher.core.view import View
+    from launcher.model.answers import Answer
     from launcher.model.spec import ComponentSpec
-    from launcher.model.state import DependencyState, Exit, Successor
+    from launcher.model.state import ComponentState, DependencyState, Exit, Successor
 
 SCHEMA = 1
 """Version of the documents; a field may be added under the same number, but none may change its meaning or vanish."""
@@ -40,6 +41,15 @@ class NeedDocument(TypedDict):
     name: str
     what: str
     seconds: float
+
+
+class CheckDocument(TypedDict):
+    """The last answer to a readiness check: how long it took, how many seconds ago it came, and why it was not ready."""
+
+    ok: bool
+    latency: float
+    seconds: float
+    reason: str
 
 
 class ExitDocument(TypedDict):
@@ -90,6 +100,7 @@ class ComponentDocument(TypedDict):
     reason: str
     waits_for: list[WaitDocument]
     needs: list[NeedDocument]
+    check: CheckDocument | None
     next_attempt_in: float | None
     last_exit: ExitDocument | None
     log: str
@@ -200,6 +211,7 @@ def component_document(view: View, name: str) -> ComponentDocument:
             {"name": need.name, "what": need.what, "seconds": _seconds(view.now - need.since)}
             for need in view.needs(name)
         ],
+        "check": None if state.answer is None else _check(view, state, state.answer),
         "next_attempt_in": None if attempt is None else _seconds(attempt - view.now),
         "last_exit": None if state.last_exit is None else _exit(state.last_exit),
         "log": log_path(view.plan.spec.log_dir, name),
@@ -318,6 +330,15 @@ def _successor(view: View, successor: Successor) -> SuccessorDocument:
         "pid": successor.pid,
         "seconds": _seconds(view.now - successor.since),
         "reason": redacted(successor.reason),
+    }
+
+
+def _check(view: View, state: ComponentState, answer: Answer) -> CheckDocument:
+    return {
+        "ok": answer.ok,
+        "latency": answer.latency,
+        "seconds": _seconds(view.now - state.answered_at),
+        "reason": redacted(answer.reason),
     }
 
 

@@ -9,7 +9,7 @@ from launcher.observe.text import coloured, duration, pad, safe, width
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from launcher.documents import ComponentDocument, DependencyDocument, StatusDocument
+    from launcher.documents import CheckDocument, ComponentDocument, DependencyDocument, StatusDocument
     from launcher.errors import Problem
     from launcher.model.logs import LogLine
 
@@ -62,7 +62,7 @@ def status_lines(status: StatusDocument, *, color: bool = False) -> list[str]:
     colours = [PHASE_COLOURS.get(item["phase"], "") if color else "" for item in components]
     header = ["NAME", "PHASE", "SINCE", "PID", "RESTARTS", "URL / REASON"]
     rows = [_component_cells(item) for item in components]
-    lines += table(*_with_starts(header, rows, components, 4), colours)
+    lines += table(*_with_starts(*_with_checks(header, rows, components), components, 4), colours)
     lines += _start_lines(components)
     if status["dependencies"]:
         lines += ["", *_dependency_lines(status["dependencies"], color=color)]
@@ -85,6 +85,23 @@ def _component_cells(item: ComponentDocument) -> list[str]:
         str(item["restarts"]),
         situation(item),
     ]
+
+
+def _with_checks(
+    header: list[str], rows: list[list[str]], items: Sequence[ComponentDocument]
+) -> tuple[list[str], list[list[str]]]:
+    """Add a column that says how the last readiness check went, if any was made; earlier versions say nothing of that."""
+    checks = [item.get("check") for item in items]
+    if not any(checks):
+        return header, rows
+    words = [_check_word(check) if check else "-" for check in checks]
+    return [*header[:-1], "CHECK", header[-1]], [
+        [*row[:-1], word, row[-1]] for row, word in zip(rows, words, strict=True)
+    ]
+
+
+def _check_word(check: CheckDocument) -> str:
+    return f"{check['latency'] * 1000:.1f} ms" if check["ok"] else "failed"
 
 
 def _with_starts(

@@ -27,6 +27,11 @@ class Facts(NamedTuple):
     inherits: bool
     bind: Bind | None
 
+    @property
+    def held(self) -> bool:
+        """Whether the launcher holds its port."""
+        return self.inherits or self.kind is Kind.ASGI
+
 
 def readiness(given: Entry | None, facts: Facts, problems: list[Problem]) -> Probe | None:
     """Return the readiness probe, the declared one or the default; what contradicts it is added to ``problems``."""
@@ -68,11 +73,18 @@ def _contradiction(where: str, probe: Probe, facts: Facts) -> Problem | None:
         hint = f'write the whole URL: "http://127.0.0.1:PORT{probe.target}"'
         hint = f"give it a port, or {hint}" if facts.kind is Kind.COMMAND else hint
         return Problem(where, f"asks for {probe.target}, but {facts.name} has no port", hint)
-    if probe.kind is ProbeKind.TCP and facts.inherits and facts.bind and probe.target == facts.bind.target:
+    if probe.kind is ProbeKind.TCP and facts.held and facts.bind and probe.target == facts.bind.target:
+        told = ', or write "notify"' if facts.kind is Kind.COMMAND else ""
         return Problem(
             where,
             f"a connection to {probe.target} always succeeds, since the launcher holds that port",
-            'ask for a path of it, such as "/health", or write "notify"',
+            f'ask for a path of it, such as "/health"{told}',
+        )
+    if probe.kind is ProbeKind.CALL and facts.kind is Kind.COMMAND:
+        return Problem(
+            where,
+            f"call asks code in the process of the component, and this is {facts.sort}",
+            'run the code as a program: { exec = ["python", "-c", "…"] }',
         )
     if probe.kind in {ProbeKind.NOTIFY, ProbeKind.ALIVE} and facts.kind is not Kind.COMMAND:
         return Problem(

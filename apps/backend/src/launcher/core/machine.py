@@ -33,6 +33,7 @@ from launcher.model.events import (
     BackoffOver,
     BecameReady,
     BecameUnready,
+    Checked,
     DependenciesReady,
     DependencyBack,
     DependencyFailed,
@@ -129,6 +130,7 @@ def _launch(spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, 
         reason="",
         pid=None,
         failed_restart=None,
+        answer=None,
     )
     return after, (
         Launch(state.name, incarnation),
@@ -166,6 +168,10 @@ def _become_unready(
     _spec: ComponentSpec, state: ComponentState, event: ComponentEvent, _now: float
 ) -> Result:
     return replace(state, phase=Phase.UNREADY, reason=cast("BecameUnready", event).reason), ()
+
+
+def _note_answer(_spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now: float) -> Result:
+    return replace(state, answer=cast("Checked", event).answer, answered_at=now), ()
 
 
 def _note_reason(_spec: ComponentSpec, state: ComponentState, event: ComponentEvent, _now: float) -> Result:
@@ -249,6 +255,7 @@ ABANDON = Action("abandon", (Phase.FAILED,), _abandon)
 NOTE_PROCESS: Action[Phase] = Action("note process", (), _note_process)
 COME_UP = Action("come up", (Phase.READY,), _come_up)
 BECOME_READY = Action("become ready", (Phase.READY,), _become_ready)
+NOTE_ANSWER: Action[Phase] = Action("note answer", (), _note_answer)
 NOTE_REASON: Action[Phase] = Action("note reason", (), _note_reason)
 BECOME_UNREADY = Action("become unready", (Phase.UNREADY,), _become_unready)
 STOP = Action("stop", (Phase.STOPPING,), _stop)
@@ -329,6 +336,10 @@ TABLE: Mapping[type[ComponentEvent], Mapping[Phase, Action[Phase]]] = {
     ),
     Started: _row(
         waiting=IGNORE, starting=COME_UP, ready=IGNORE, unready=IGNORE, stopping=IGNORE,
+        backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
+    ),
+    Checked: _row(
+        waiting=IGNORE, starting=NOTE_ANSWER, ready=NOTE_ANSWER, unready=NOTE_ANSWER, stopping=IGNORE,
         backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
     ),
     BecameReady: _row(

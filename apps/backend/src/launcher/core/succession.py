@@ -28,6 +28,7 @@ from launcher.model.events import (
     BackoffOver,
     BecameReady,
     BecameUnready,
+    Checked,
     DependenciesReady,
     DependencyBack,
     DependencyFailed,
@@ -122,6 +123,7 @@ def promoted(state: ComponentState, successor: Successor) -> ComponentState:
         pid=successor.pid,
         start=successor.start,
         successor=None,
+        answer=None,
     )
 
 
@@ -202,6 +204,7 @@ def _take_over(spec: ComponentSpec, state: ComponentState, _event: ComponentEven
         pid=successor.pid,
         start=successor.start,
         successor=None,
+        answer=None,
         retiring=(*state.retiring, old),
     )
     ready: Effect = CancelTimer(Timer.START, state.name, successor.incarnation)
@@ -336,6 +339,7 @@ BESIDE: Mapping[type[ComponentEvent], Mapping[Stage, Action[Stage]]] = {
     DependencyBack: _row(waiting=IGNORE, starting=IGNORE, retiring=IGNORE),
     Launched: _row(waiting=IGNORE, starting=NOTE_PROCESS, retiring=NOTE_OLD_PROCESS),
     Started: _row(waiting=IGNORE, starting=COME_UP, retiring=IGNORE),
+    Checked: _row(waiting=IGNORE, starting=IGNORE, retiring=IGNORE),
     BecameReady: _row(waiting=IGNORE, starting=TAKE_OVER, retiring=IGNORE),
     BecameUnready: _row(waiting=IGNORE, starting=NOTE_REASON, retiring=IGNORE),
     LivenessLost: _row(waiting=IGNORE, starting=GIVE_UP, retiring=IGNORE),

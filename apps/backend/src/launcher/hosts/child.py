@@ -13,7 +13,8 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from concurrent.futures import Future
+from dataclasses import asdict, replace
 from types import FrameType
 
 from launcher.components.identity import Identity
@@ -21,6 +22,7 @@ from launcher.hosts import pipe
 from launcher.hosts.inline import InlineHost
 from launcher.hosts.linux import die_with_parent
 from launcher.hosts.preload import imported
+from launcher.model.answers import Answer
 from launcher.model.events import Event, Exited, Started
 from launcher.model.logs import LogLine, Stream
 from launcher.model.state import Exit
@@ -100,6 +102,9 @@ class _Child:
         if fresh:
             self._channel.send({"imported": fresh})
 
+    def _tell_answer(self, answer: Future[Answer]) -> None:
+        self._channel.send({"checked": asdict(answer.result())})
+
     def _log(self, line: LogLine) -> None:
         self._channel.send_line(pipe.of_line(line), self._dropped)
 
@@ -132,6 +137,8 @@ class _Child:
         for message in messages:
             if "stop" in message:
                 self._stop()
+            elif "check" in message:
+                self._host.check(*self._identity, message["check"]).add_done_callback(self._tell_answer)
 
     def _on_parent_gone(self) -> None:
         if self._loop is not None:

@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
@@ -22,8 +22,10 @@ from launcher.components.identity import CURRENT, NOBODY, Identity
 from launcher.components.load import Loader
 from launcher.components.output import Capture
 from launcher.hosts.base import Log, Report
+from launcher.hosts.lookout import Lookout
 from launcher.hosts.runner import ComponentRunner
 from launcher.hosts.signals import KeptSignals
+from launcher.model.answers import Answer
 from launcher.model.events import Event, Exited, Started
 from launcher.model.spec import ComponentSpec, LauncherSpec
 from launcher.model.state import Exit, ExitKind
@@ -64,8 +66,10 @@ class InlineHost:
         self._spec = spec
         self._components = components
         self._sockets = sockets
-        self._capture = Capture(log, spec.log_level, fallback)
+        self._lookout = Lookout(report, log)
+        self._capture = Capture(self._lookout.line, spec.log_level, fallback)
         self._signals = KeptSignals(self._capture.say)
+        report = self._lookout.report
         self._report = self._reclaiming(report) if fallback == NOBODY else report
         self._on_loop = on_loop
         self._on_stuck = on_stuck
@@ -85,6 +89,7 @@ class InlineHost:
 
     def launch(self, spec: ComponentSpec, incarnation: int) -> None:
         """Begin to start an incarnation; before `run` it is kept until the loop runs."""
+        self._lookout.expect(spec, incarnation)
         if not self._post(partial(self._launch, spec, incarnation)):
             ended = Exit(ExitKind.UNSTARTABLE, "the host has ended")
             self._report(Exited(spec.name, incarnation, ended))
@@ -92,6 +97,18 @@ class InlineHost:
     def request_stop(self, component: str, incarnation: int) -> None:
         """Ask an incarnation to end."""
         self._post(lambda: self._running().request_stop(component, incarnation))
+
+    def check(self, component: str, incarnation: int, timeout: float) -> Future[Answer]:
+        """Have the component's own code say whether it is ready; as long as the loop is blocked there is no answer."""
+        answer: Future[Answer] = Future()
+
+        def answered(told: Answer) -> None:
+            with suppress(InvalidStateError):  # nobody waits any more
+                answer.set_result(told)
+
+        if not self._post(lambda: self._running().check(component, incarnation, timeout, answered)):
+            answered(Answer(False, 0.0, "the host has ended"))
+        return answer
 
     def request_stop_of_all(self) -> None:
         """Ask every incarnation to end."""

@@ -1,7 +1,7 @@
 """The few messages between a process host and its child: JSON, one per line, over a socket pair.
 
-The setup and ``stop`` go down; ``launched``, ``started``, ``imported``, ``exited`` and ``log`` come up. Everything is written synchronously: what was
-said before a crash lies in the kernel's buffer and is read afterwards. A reader that stalls costs log lines, with a count, never the loop.
+The setup, ``stop`` and ``check`` go down; ``launched``, ``started``, ``imported``, ``checked``, ``exited`` and ``log`` come up. Everything is written
+synchronously: what was said before a crash lies in the kernel's buffer and is read afterwards. A reader that stalls costs log lines, with a count, never the loop.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from launcher.model.events import Event, Exited, Launched, Started
 from launcher.model.logs import LogLine, Stream
-from launcher.model.spec import ComponentSpec, Kind, LauncherSpec, TaskDeath
+from launcher.model.spec import ComponentSpec, Kind, LauncherSpec, Probe, ProbeKind, TaskDeath
 from launcher.model.state import Exit, ExitKind
 
 BUFFER = 4 * 1024 * 1024
@@ -176,6 +176,7 @@ def of_setup(setup: Setup) -> Message:
         "on_task_death": spec.on_task_death,
         "access_log": spec.access_log,
         "root_path": spec.root_path,
+        "call": spec.ready.target if spec.ready is not None and spec.ready.kind is ProbeKind.CALL else "",
     }
     launcher = {
         "name": setup.launcher.name,
@@ -196,6 +197,8 @@ def to_setup(message: Message) -> Setup:
     """Return the setup that a message holds."""
     component = message["component"]
     component["kind"] = Kind(component["kind"])
+    call = component.pop("call")
+    component["ready"] = Probe(ProbeKind.CALL, call) if call else None
     component["on_task_death"] = TaskDeath(component["on_task_death"])
     launcher = message["launcher"]
     launcher["pythonpath"] = tuple(launcher["pythonpath"])

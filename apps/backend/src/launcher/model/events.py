@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from launcher.model.state import Role
 
 if TYPE_CHECKING:
+    from launcher.model.answers import Answer
     from launcher.model.state import Desired, Exit, Phase
 
 
@@ -96,6 +97,13 @@ class Launched(IncarnationEvent):
 @dataclass(frozen=True, slots=True)
 class Started(IncarnationEvent):
     """The component itself says that its start is complete: lifespan done and listening, agent started, process spawned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked(IncarnationEvent):
+    """The readiness probe was answered, or not; what that means is told by other events."""
+
+    answer: Answer
 
 
 @dataclass(frozen=True, slots=True)

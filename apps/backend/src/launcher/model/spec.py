@@ -65,6 +65,8 @@ class ProbeKind(StrEnum):
     """A command exits with 0."""
     LOG = "log"
     """A line of output matches a regular expression."""
+    CALL = "call"
+    """A function of the component's own code, called in the process that runs it, returns anything true, or nothing."""
     NOTIFY = "notify"
     """The command sends ``READY=1`` to ``$NOTIFY_SOCKET`` (systemd's protocol)."""
     ALIVE = "alive"
@@ -116,7 +118,7 @@ class Probe:
 
     Attributes:
         kind: the way of asking.
-        target: path or URL, ``address:port``, regular expression, or shell-free command line, by kind.
+        target: path or URL, ``address:port``, regular expression, shell-free command line, or ``module:attribute``, by kind.
         argv: the argument vector of an ``exec`` probe.
         interval: pause between two checks while starting.
         period: pause between two checks once ready (10 s as in Kubernetes); after a failed check it is one second.

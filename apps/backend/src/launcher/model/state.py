@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from launcher.model.answers import Answer
+
 
 @unique
 class Phase(StrEnum):
@@ -175,6 +177,8 @@ class ComponentState:
         retiring: earlier incarnations, and given up successors, that have not ended; oldest first.
         newest: highest number that a successor, or a replica of this name that has left, was given; 0 for none.
         failed_restart: why the last successor did not take over; ``None`` when it did, or there was none.
+        answer: the last answer of the current incarnation to its readiness probe; ``None`` when it was not asked.
+        answered_at: when that came.
         loss: what it depends on, was lost, and takes it along: it waits for its return without a deadline, or is restarted then. Empty for
             nothing.
         returns_at: when it is restarted because what was lost is back; ``None`` when it is not.
@@ -203,6 +207,8 @@ class ComponentState:
     retiring: tuple[Retiring, ...] = ()
     newest: int = 0
     failed_restart: Exit | None = None
+    answer: Answer | None = None
+    answered_at: float = 0.0
     loss: str = ""
     returns_at: float | None = None
 

@@ -8,16 +8,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from launcher.core.health import Health, observe
-from launcher.model.events import BecameReady, BecameUnready, DependencyChecked
+from launcher.model.answers import Answer
+from launcher.model.events import BecameReady, BecameUnready, Checked, DependencyChecked
 from launcher.model.spec import ProbeKind
 from launcher.probes import checks
-from launcher.probes.checks.result import CheckResult
+from launcher.probes.checks.result import CheckResult, FailureCause
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
+    from typing import TypeAlias
 
     from launcher.model.events import Event
-    from launcher.model.spec import Bind, ComponentSpec, DependencySpec, Probe
+    from launcher.model.spec import Bind, ComponentSpec, DependencySpec, LauncherSpec, Probe
+
+    Ask: TypeAlias = Callable[[str, int, float], Awaitable[Answer]]
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +34,9 @@ OVERDUE = 4.0
 IN_DOUBT = 1.0
 """Seconds between two checks of what was ready and failed the last one; at rest the pause is far longer."""
 
+BUSY = 1.0
+"""Seconds beyond its timeout that a function of a component has to be answered for, since its loop may be about to do something else."""
+
 TOLD = frozenset({ProbeKind.LOG, ProbeKind.NOTIFY})
 """Readiness that is told by the component and seen by its host; there is nothing to ask."""
 
@@ -41,15 +48,21 @@ class Probes:
         self,
         report: Callable[[Event], None],
         door: Callable[[str, int], Bind | None] = lambda _name, _life: None,
+        ask: Ask | None = None,
+        launcher: LauncherSpec | None = None,
     ) -> None:
         """Prepare to ask.
 
         Args:
             report: takes the answers.
             door: returns where an incarnation alone answers, where it has such a place.
+            ask: has an incarnation's own code answer, within so many seconds.
+            launcher: what commands that check have in common with the components: variables and working directory.
         """
         self._report = report
         self._door = door
+        self._ask = ask
+        self._launcher = launcher
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def start(self, spec: ComponentSpec, incarnation: int) -> None:
@@ -93,7 +106,8 @@ class Probes:
         told = ""
         door = self._door(spec.name, incarnation)
         while True:
-            result = await answered(check(spec, probe, door), probe.timeout)
+            result = await answered(self._asked(spec, probe, incarnation, door), probe.timeout)
+            self._report(Checked(spec.name, incarnation, Answer(result.ok, result.latency, result.reason)))
             if health.ready is None and not result.ok and result.reason != told:
                 told = result.reason
                 self._report(BecameUnready(spec.name, incarnation, told))
@@ -108,6 +122,13 @@ class Probes:
                 await asyncio.sleep(IN_DOUBT)
             else:
                 await _next_beat(probe.period)
+
+    async def _asked(
+        self, spec: ComponentSpec, probe: Probe, incarnation: int, door: Bind | None
+    ) -> CheckResult:
+        if probe.kind is ProbeKind.CALL and self._ask is not None:
+            return await _call(self._ask(spec.name, incarnation, probe.timeout), probe.timeout)
+        return await check(spec, probe, door, self._launcher)
 
     async def _ask_dependency(self, spec: DependencySpec) -> None:
         was_up = False  # as long as it was not, somebody waits for it
@@ -152,8 +173,26 @@ async def _next_beat(period: float) -> None:
     await asyncio.sleep(period - asyncio.get_running_loop().time() % period)
 
 
-async def check(spec: ComponentSpec, probe: Probe, door: Bind | None = None) -> CheckResult:
-    """Ask a component once; a path is asked on the component's own bind, through the door of one incarnation if there is one."""
+async def _call(asking: Awaitable[Answer], timeout: float) -> CheckResult:
+    """Return what the component's own code says. It keeps the time itself, unless the loop that it is to be called on does not turn."""
+    patience = timeout + BUSY
+    try:
+        answer = await asyncio.wait_for(asking, patience)
+    except TimeoutError:
+        reason = f"its event loop has not answered within {patience:g} s"
+        return CheckResult(False, patience, reason, FailureCause.TIMEOUT)
+    return CheckResult(
+        answer.ok, answer.latency, answer.reason, None if answer.ok else FailureCause.NOT_READY
+    )
+
+
+async def check(
+    spec: ComponentSpec, probe: Probe, door: Bind | None = None, launcher: LauncherSpec | None = None
+) -> CheckResult:
+    """Ask a component once; a path is asked on the component's own bind, through the door of one incarnation if there is one.
+
+    A command runs as the component does: with its variables, in its directory.
+    """
     match probe.kind:
         case ProbeKind.HTTP:
             if "://" in probe.target or spec.bind is None:
@@ -165,9 +204,10 @@ async def check(spec: ComponentSpec, probe: Probe, door: Bind | None = None) -> 
         case ProbeKind.URL:
             return await checks.check_url(probe.target, probe.timeout)
         case _:
-            environment = dict(spec.environment)
+            environment = {**(launcher.environment if launcher else {}), **spec.environment}
+            directory = spec.directory or (launcher.root if launcher else "")
             return await checks.check_exec(
-                probe.argv, timeout=probe.timeout, env=environment, cwd=spec.directory or None
+                probe.argv, timeout=probe.timeout, env=environment, cwd=directory or None
             )
 
 

@@ -195,7 +195,9 @@ def test_a_crash_during_the_loss_is_not_held_against_it() -> None:
 
 def test_a_return_while_it_waits_to_be_started_again_adds_nothing() -> None:
     """A backoff that is running already is the only delay."""
-    runner = running(one(RESTART), Exited("worker", 1, CRASH), Started("worker", 2), Exited("worker", 2, CRASH))
+    runner = running(
+        one(RESTART), Exited("worker", 1, CRASH), Started("worker", 2), Exited("worker", 2, CRASH)
+    )
     assert runner.state("worker").phase is Phase.BACKOFF
     runner.send(*LOST, UP)
     assert (runner.state("worker").phase, runner.state("worker").loss) == (Phase.BACKOFF, "")

@@ -13,11 +13,13 @@ from launcher.core.action import Action
 from launcher.core.machine import IGNORE, TABLE, step
 from launcher.core.succession import BESIDE, Stage, concerned
 from launcher.model import events
+from launcher.model.answers import Answer
 from launcher.model.effects import CancelTimer, Effect, Kill, Launch, RequestStop, SetTimer, StartProbe, Timer
 from launcher.model.events import (
     BackoffOver,
     BecameReady,
     BecameUnready,
+    Checked,
     ComponentEvent,
     DependenciesReady,
     DependencyBack,
@@ -75,6 +77,7 @@ def example(event: type[ComponentEvent], incarnation: int = 1) -> ComponentEvent
         DependencyBack(NAME),
         Launched(NAME, incarnation, 4711),
         Started(NAME, incarnation),
+        Checked(NAME, incarnation, Answer(True, 0.002)),
         BecameReady(NAME, incarnation),
         BecameUnready(NAME, incarnation, "status 503"),
         LivenessLost(NAME, incarnation, "no heartbeat"),
