@@ -18,6 +18,7 @@ from launcher.core.plan import MAIN
 from launcher.errors import ExitCode
 from launcher.hosts.command import CommandHost
 from launcher.hosts.inline import InlineHost
+from launcher.hosts.inside import Inside
 from launcher.hosts.process import ProcessHost
 from launcher.hosts.warm import Warm
 from launcher.model.events import ShutdownForced, ShutdownRequested
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from launcher.hosts.link import Beginning
     from launcher.hosts.manager import Manager
     from launcher.hosts.memory import Memory
-    from launcher.model.answers import Answer
     from launcher.observe.console import Console
     from launcher.observe.logs import LogStore
     from launcher.supervisor.sockets import Listening
@@ -187,13 +187,7 @@ class Backend:
                 return self.inline
             return process
 
-        def ask(name: str, incarnation: int, timeout: float) -> asyncio.Future[Answer]:
-            host = host_of(name)
-            if isinstance(host, InlineHost):
-                return asyncio.wrap_future(host.check(name, incarnation, timeout))
-            return process.check(name, incarnation, timeout)
-
-        return host_of, Probes(submit, process.door, ask, spec)
+        return host_of, Probes(submit, process.door, Inside(host_of), spec)
 
     # -- what readers are told --
 

@@ -297,6 +297,7 @@ def _planned(plan: Plan, spec: ComponentSpec) -> dict[str, Any]:
         "on_dependency_loss": str(spec.on_dependency_loss),
         "ready": ready_when(spec),
         "overlap": bool(spec.overlap),
+        "heartbeat": spec.heartbeat or None,
         "replica": spec.replica,
     }
 

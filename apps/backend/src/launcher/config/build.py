@@ -239,6 +239,7 @@ def component(
         bind=bind,
         inherit_socket=_inherits(draft, values, bind, problems),
         depends_on=depends_on,
+        heartbeat=health.heartbeat(draft.given("heartbeat"), facts, problems),
         on_dependency_loss=health.on_dependency_loss(draft.given("on_dependency_loss"), facts, problems),
         ready=health.readiness(draft.given("ready"), facts, problems),
         restart=_restart(draft, values, problems),

@@ -157,6 +157,7 @@ TASK_DEATH = _choice(TaskDeath)
 DEPENDENCY_LOSS = _choice(DependencyLoss)
 SECONDS = _duration()
 SOME_SECONDS = _duration(positive=True)
+HEARTBEAT = _duration(positive=True, at_least=1.0)
 INTERVAL = _duration(positive=True, at_least=0.01)
 
 

@@ -62,6 +62,21 @@ def on_dependency_loss(given: Entry | None, facts: Facts, problems: list[Problem
     return policy
 
 
+def heartbeat(given: Entry | None, facts: Facts, problems: list[Problem]) -> float:
+    """Return within how many seconds the event loop has to turn; 0 where nobody watches."""
+    if given is None or not isinstance(given.value, int | float):
+        return 0.0
+    if facts.oneshot:
+        problems.append(
+            Problem(
+                given.where,
+                "is a one-shot: it is never ready, and only what is ready is watched",
+                "leave heartbeat out, and write start_timeout",
+            )
+        )
+    return float(given.value)
+
+
 def _contradiction(where: str, probe: Probe, facts: Facts) -> Problem | None:
     if facts.oneshot:
         return Problem(

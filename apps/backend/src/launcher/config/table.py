@@ -29,7 +29,7 @@ from launcher.config.fields import (
     section,
     variables,
 )
-from launcher.config.table_health import ON_DEPENDENCY_LOSS, READY
+from launcher.config.table_health import HEARTBEAT, ON_DEPENDENCY_LOSS, READY
 from launcher.config.table_restart import RESTART
 from launcher.model.spec import MOST_REPLICAS, Kind
 
@@ -217,6 +217,7 @@ SETTINGS = (
         example="true",
         kinds=_ENDS,
     ),
+    HEARTBEAT,
     Field(
         "start_timeout",
         SOME_SECONDS,

@@ -24,3 +24,14 @@ ON_DEPENDENCY_LOSS = Field(
     constraint="not for one-shots",
     example='"restart"',
 )
+
+HEARTBEAT = Field(
+    "heartbeat",
+    fields.HEARTBEAT,
+    "Once it is ready, its event loop has to turn at least once in this time. If it does not, the stacks of all threads are logged; in a "
+    "process of its own it is then killed and restarted, in a shared one it is unready until the loop turns again.",
+    default_doc="not watched",
+    constraint="at least `1s`; not for one-shots",
+    example='"30s"',
+    kinds=fields.IN_PYTHON,
+)

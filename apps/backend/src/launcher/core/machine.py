@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 from launcher.core.action import KILL_REPEAT, Action, Result, ignore
 from launcher.core.ending import end
+from launcher.core.hang import become_unready, hang, recover, turn_again, watched
 from launcher.core.loss import come_back, forget, note, prepare_return, settled
 from launcher.core.succession import BESIDE, begun, concerned
 from launcher.model.effects import (
@@ -42,6 +43,7 @@ from launcher.model.events import (
     GraceOver,
     IncarnationEvent,
     Launched,
+    LivenessBack,
     LivenessLost,
     RestartRequested,
     ReturnOver,
@@ -131,6 +133,8 @@ def _launch(spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, 
         pid=None,
         failed_restart=None,
         answer=None,
+        failing="",
+        hung_at=None,
     )
     return after, (
         Launch(state.name, incarnation),
@@ -158,16 +162,12 @@ def _come_up(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, 
     return _become_ready(spec, state, event, now)
 
 
-def _become_ready(_spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, now: float) -> Result:
-    ready_at = now if state.ready_at is None else state.ready_at
-    after = replace(state, phase=Phase.READY, ready_at=ready_at, ever_ready=True, reason="")
-    return after, (CancelTimer(Timer.START, state.name, state.incarnation),)
-
-
-def _become_unready(
-    _spec: ComponentSpec, state: ComponentState, event: ComponentEvent, _now: float
-) -> Result:
-    return replace(state, phase=Phase.UNREADY, reason=cast("BecameUnready", event).reason), ()
+def _become_ready(spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, now: float) -> Result:
+    after = replace(state, phase=Phase.READY, ready_at=now, ever_ready=True, reason="")
+    return after, (
+        CancelTimer(Timer.START, state.name, state.incarnation),
+        *watched(spec, state.name, state.incarnation),
+    )
 
 
 def _note_answer(_spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now: float) -> Result:
@@ -189,8 +189,6 @@ def _stop(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, _no
             after = replace(state, restart_asked=True, loss=name, reason=f"{name} is lost: {why}")
         case ReturnOver():
             after = replace(state, restart_asked=True, loss="", reason=f"{state.loss} is back: restarting")
-        case LivenessLost(reason=reason):
-            after = replace(state, reason=reason)
         case _:
             why = f": {state.reason}" if state.reason else ""
             after = replace(state, reason=f"not ready within {spec.start_timeout:g} s{why}")
@@ -257,7 +255,12 @@ COME_UP = Action("come up", (Phase.READY,), _come_up)
 BECOME_READY = Action("become ready", (Phase.READY,), _become_ready)
 NOTE_ANSWER: Action[Phase] = Action("note answer", (), _note_answer)
 NOTE_REASON: Action[Phase] = Action("note reason", (), _note_reason)
-BECOME_UNREADY = Action("become unready", (Phase.UNREADY,), _become_unready)
+RECOVER = Action("recover", (Phase.READY,), recover)
+BECOME_UNREADY = Action("become unready", (Phase.UNREADY,), become_unready)
+NOTE_FAILURE: Action[Phase] = Action("note failure", (), become_unready)
+HANG = Action("hang", (Phase.STOPPING, Phase.UNREADY), hang)
+HANG_NOT_READY = Action("hang while not ready", (Phase.STOPPING,), hang)
+TURN_AGAIN = Action("turn again", (Phase.READY,), turn_again)
 STOP = Action("stop", (Phase.STOPPING,), _stop)
 RESTART = Action("restart", (Phase.STOPPING,), _restart)
 WANT_UP_AGAIN: Action[Phase] = Action("want up again", (), _want_up_again)
@@ -343,15 +346,19 @@ TABLE: Mapping[type[ComponentEvent], Mapping[Phase, Action[Phase]]] = {
         backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
     ),
     BecameReady: _row(
-        waiting=IGNORE, starting=BECOME_READY, ready=IGNORE, unready=BECOME_READY, stopping=IGNORE,
+        waiting=IGNORE, starting=BECOME_READY, ready=IGNORE, unready=RECOVER, stopping=IGNORE,
         backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
     ),
     BecameUnready: _row(
-        waiting=IGNORE, starting=NOTE_REASON, ready=BECOME_UNREADY, unready=IGNORE, stopping=IGNORE,
+        waiting=IGNORE, starting=NOTE_REASON, ready=BECOME_UNREADY, unready=NOTE_FAILURE, stopping=IGNORE,
         backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
     ),
     LivenessLost: _row(
-        waiting=IGNORE, starting=STOP, ready=STOP, unready=STOP, stopping=IGNORE,
+        waiting=IGNORE, starting=HANG_NOT_READY, ready=HANG, unready=HANG_NOT_READY, stopping=IGNORE,
+        backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
+    ),
+    LivenessBack: _row(
+        waiting=IGNORE, starting=IGNORE, ready=IGNORE, unready=TURN_AGAIN, stopping=IGNORE,
         backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
     ),
     StartDeadline: _row(

@@ -13,6 +13,7 @@ from enum import StrEnum, unique
 from typing import TYPE_CHECKING, cast
 
 from launcher.core.action import KILL_REPEAT, Action, Result, ignore
+from launcher.core.hang import watched
 from launcher.model.effects import (
     CancelTimer,
     Effect,
@@ -37,6 +38,7 @@ from launcher.model.events import (
     GraceOver,
     IncarnationEvent,
     Launched,
+    LivenessBack,
     LivenessLost,
     RestartRequested,
     ReturnOver,
@@ -124,6 +126,8 @@ def promoted(state: ComponentState, successor: Successor) -> ComponentState:
         start=successor.start,
         successor=None,
         answer=None,
+        failing="",
+        hung_at=None,
     )
 
 
@@ -205,12 +209,17 @@ def _take_over(spec: ComponentSpec, state: ComponentState, _event: ComponentEven
         start=successor.start,
         successor=None,
         answer=None,
+        failing="",
+        hung_at=None,
         retiring=(*state.retiring, old),
     )
-    ready: Effect = CancelTimer(Timer.START, state.name, successor.incarnation)
+    ready: tuple[Effect, ...] = (
+        CancelTimer(Timer.START, state.name, successor.incarnation),
+        *watched(spec, state.name, successor.incarnation),
+    )
     if stopping:
-        return after, (ready,)
-    return after, (ready, *_asked_to_stop(spec, state.name, state.incarnation))
+        return after, ready
+    return after, (*ready, *_asked_to_stop(spec, state.name, state.incarnation))
 
 
 def _retire(spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, now: float) -> Result:
@@ -343,6 +352,7 @@ BESIDE: Mapping[type[ComponentEvent], Mapping[Stage, Action[Stage]]] = {
     BecameReady: _row(waiting=IGNORE, starting=TAKE_OVER, retiring=IGNORE),
     BecameUnready: _row(waiting=IGNORE, starting=NOTE_REASON, retiring=IGNORE),
     LivenessLost: _row(waiting=IGNORE, starting=GIVE_UP, retiring=IGNORE),
+    LivenessBack: _row(waiting=IGNORE, starting=IGNORE, retiring=IGNORE),
     StartDeadline: _row(waiting=IGNORE, starting=GIVE_UP, retiring=IGNORE),
     Exited: _row(waiting=IGNORE, starting=END_EARLY, retiring=END),
     GraceOver: _row(waiting=IGNORE, starting=IGNORE, retiring=KILL),

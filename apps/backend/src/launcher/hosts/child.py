@@ -22,6 +22,7 @@ from launcher.hosts import pipe
 from launcher.hosts.inline import InlineHost
 from launcher.hosts.linux import die_with_parent
 from launcher.hosts.preload import imported
+from launcher.hosts.stacks import STACKS
 from launcher.model.answers import Answer
 from launcher.model.events import Event, Exited, Started
 from launcher.model.logs import LogLine, Stream
@@ -50,6 +51,8 @@ def live(end: socket.socket, sockets: Sequence[int] | None = None) -> None:
         return
     # To the real stderr, which the host reads: a crash in native code is told by its stacks.
     faulthandler.enable()
+    # The handler is in C: it also answers while the loop is blocked, a lock is waited for, or native code holds the interpreter lock.
+    faulthandler.register(STACKS, all_threads=True)
     _Child(channel, setup).run()
 
 
@@ -137,6 +140,8 @@ class _Child:
         for message in messages:
             if "stop" in message:
                 self._stop()
+            elif "ping" in message:
+                self._channel.send({"alive": True})
             elif "check" in message:
                 self._host.check(*self._identity, message["check"]).add_done_callback(self._tell_answer)
 

@@ -21,6 +21,7 @@ from launcher.components.context import ContextExecutor
 from launcher.components.identity import CURRENT, NOBODY, Identity
 from launcher.components.load import Loader
 from launcher.components.output import Capture
+from launcher.components.stacks import all_stacks, place_of, whose_turn
 from launcher.hosts.base import Log, Report
 from launcher.hosts.lookout import Lookout
 from launcher.hosts.runner import ComponentRunner
@@ -82,6 +83,9 @@ class InlineHost:
         self._lock = threading.RLock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._posted: list[Callable[[], None]] = []
+        self._pinged: Future[None] | None = None
+        self._shown: Future[None] | None = None
+        self._thread = 0
         self._over: Future[None] | None = None
         self._closed = False
 
@@ -109,6 +113,34 @@ class InlineHost:
         if not self._post(lambda: self._running().check(component, incarnation, timeout, answered)):
             answered(Answer(False, 0.0, "the host has ended"))
         return answer
+
+    def ping(self) -> Future[None]:
+        """Return what is done as soon as the loop turns; all who ask meanwhile get the same."""
+        with self._lock:
+            if self._pinged is None or self._pinged.done():
+                pinged: Future[None] = Future()
+                self._pinged = pinged
+                self._post(partial(_turned, pinged))
+            return self._pinged
+
+    def blocking(self) -> str:
+        """Return which component keeps the loop from turning, and where: ``worker at jobs.py:7 (run)``; empty when that is not known."""
+        loop, thread = self._loop, self._thread
+        who = NOBODY if loop is None else whose_turn(loop)
+        where = place_of(thread)
+        return f"{who.component or 'somebody'} at {where}" if where else who.component
+
+    def show_stacks(self, component: str, incarnation: int) -> None:
+        """Write where every thread of this process stands into the log, once for as long as the loop does not turn."""
+        with self._lock:
+            shown, self._shown = self._shown, self._pinged
+        if shown is not None and shown is self._shown:
+            return
+        loop = self._loop
+        blamed = NOBODY if loop is None else whose_turn(loop)
+        owner = Identity(component, incarnation) if blamed == NOBODY else blamed
+        for line in ("the event loop does not turn; the stack of each thread:", *all_stacks().splitlines()):
+            self._capture.say(owner, line, "ERROR")
 
     def request_stop_of_all(self) -> None:
         """Ask every incarnation to end."""
@@ -147,6 +179,7 @@ class InlineHost:
         over: Future[None] = Future()
         with self._lock:
             self._over = over
+        self._thread = threading.get_ident()
         loop = new_event_loop()
         try:
             self._capture.install()
@@ -279,6 +312,11 @@ class InlineHost:
         finally:
             if token is not None:
                 CURRENT.reset(token)
+
+
+def _turned(pinged: Future[None]) -> None:
+    with suppress(InvalidStateError):  # nobody waits any more
+        pinged.set_result(None)
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:

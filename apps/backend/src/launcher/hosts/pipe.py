@@ -1,6 +1,6 @@
 """The few messages between a process host and its child: JSON, one per line, over a socket pair.
 
-The setup, ``stop`` and ``check`` go down; ``launched``, ``started``, ``imported``, ``checked``, ``exited`` and ``log`` come up. Everything is written
+The setup, ``stop``, ``check`` and ``ping`` go down; ``launched``, ``started``, ``imported``, ``checked``, ``alive``, ``exited`` and ``log`` come up. Everything is written
 synchronously: what was said before a crash lies in the kernel's buffer and is read afterwards. A reader that stalls costs log lines, with a count, never the loop.
 """
 

@@ -21,6 +21,7 @@ from launcher.hosts.ends import of_status
 from launcher.hosts.lives import Lives
 from launcher.hosts.lookout import Lookout
 from launcher.hosts.spawn import Born, Child, Program, environment_for, start
+from launcher.hosts.stacks import STACKS
 from launcher.hosts.warm import Birth, Warm
 from launcher.model.answers import Answer
 from launcher.model.events import Exited, Launched, Started
@@ -84,6 +85,17 @@ class ProcessHost(Lives):
         ended.set_result(Answer(False, 0.0, "it is not running"))
         return ended
 
+    def ping(self, component: str, incarnation: int) -> asyncio.Future[None]:
+        """Return what is done as soon as the loop of an incarnation turns; for one that does not run, never."""
+        life = self._lives.get(Identity(component, incarnation))
+        return life.ping() if isinstance(life, _Life) else asyncio.get_running_loop().create_future()
+
+    def show_stacks(self, component: str, incarnation: int) -> None:
+        """Have the child write where its threads stand; one that is stopped (SIGSTOP) does not."""
+        life = self._lives.get(Identity(component, incarnation))
+        if isinstance(life, _Life):
+            life.show_stacks()
+
     async def close(self) -> None:
         """Kill what is left, wait until it is gone, and let the zygote go."""
         await super().close()
@@ -117,6 +129,7 @@ class _Life:
         self._imported = False
         self._asked: asyncio.Future[Answer] | None = None
         self._asked_at = 0.0
+        self._pinged: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._unwanted = asyncio.Event()
         self._channel: pipe.Channel | None = None
@@ -150,6 +163,32 @@ class _Life:
             self._asked, self._asked_at = answer, now
             self._channel.send({"check": timeout})
         return answer
+
+    def ping(self) -> asyncio.Future[None]:
+        """Ask for a sign of life; as long as there is none, it is not asked again, for the same reason."""
+        if self._pinged is None or self._pinged.done():
+            self._pinged = self._loop.create_future()
+            if self._channel is not None and self._ended is None:
+                self._channel.send({"ping": True})
+        return self._pinged
+
+    def show_stacks(self) -> None:
+        """Ask for the stacks of all threads, which come as lines of its standard error."""
+        text = (
+            "its event loop does not turn; the stack of each of its threads follows, if it can still write it"
+        )
+        self._log(
+            LogLine(
+                time.time(),
+                self._identity.component,
+                Stream.LAUNCHER,
+                text,
+                self._identity.incarnation,
+                level="ERROR",
+            )
+        )
+        if self._child is not None:
+            self._child.signal_alone(STACKS)
 
     async def end(self) -> Exit:
         """Start the child, wait until nothing is left of the incarnation, and return how it ended."""
@@ -253,6 +292,9 @@ class _Life:
             self._imported = True
         elif "started" in message:
             self._report(Started(*self._identity))
+        elif "alive" in message:
+            if self._pinged is not None and not self._pinged.done():
+                self._pinged.set_result(None)
         elif "checked" in message:
             self._answered(Answer(**message["checked"]))
         elif "exited" in message:

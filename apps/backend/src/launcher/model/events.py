@@ -126,6 +126,11 @@ class LivenessLost(IncarnationEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class LivenessBack(IncarnationEvent):
+    """The incarnation gives signs of life again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Exited(IncarnationEvent):
     """The incarnation is over: task ended, or process and its whole group gone."""
 

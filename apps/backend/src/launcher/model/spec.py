@@ -178,6 +178,8 @@ class ComponentSpec:
         depends_on: components and dependencies that must be ready (one-shots: completed) before it starts.
         on_dependency_loss: what follows when one of these is lost after the component was ready.
         ready: extra readiness probe on top of what the component itself tells; ``None`` for none.
+        heartbeat: the event loop of a ready component has to turn at least once in this time, in seconds; 0 for no watch.
+        alone: whether it runs in a process of its own, which can be killed; decided by the plan.
         start_timeout: a component that is not ready by then is stopped, and the start counts as failed.
         stop_grace: time between the request to stop and the kill.
         stop_signal: name of the signal that asks a process to stop.
@@ -225,6 +227,8 @@ class ComponentSpec:
         """Whether the supervisor binds its address and holds it for all of its incarnations."""
         return self.bind is not None and (self.kind is Kind.ASGI or self.inherit_socket)
 
+    heartbeat: float = 0.0
+    alone: bool = True
     overlap: bool | None = None
     replicas: int = 1
     replica: int = 1

@@ -21,7 +21,7 @@ class Phase(StrEnum):
     STARTING = "starting"
     READY = "ready"
     UNREADY = "unready"
-    """Was ready, runs, but its readiness probe fails. Never a reason to restart it."""
+    """Was ready, runs, but its readiness probe fails, or the event loop that it shares does not turn. Never a reason to restart it."""
     STOPPING = "stopping"
     BACKOFF = "backoff"
     """Ended; will be started again when the delay is over."""
@@ -179,6 +179,8 @@ class ComponentState:
         failed_restart: why the last successor did not take over; ``None`` when it did, or there was none.
         answer: the last answer of the current incarnation to its readiness probe; ``None`` when it was not asked.
         answered_at: when that came.
+        failing: why the readiness probe of the current incarnation fails since it was ready; empty when it does not.
+        hung_at: since when its event loop is known not to turn; ``None`` when it does, or nobody looks.
         loss: what it depends on, was lost, and takes it along: it waits for its return without a deadline, or is restarted then. Empty for
             nothing.
         returns_at: when it is restarted because what was lost is back; ``None`` when it is not.
@@ -209,6 +211,8 @@ class ComponentState:
     failed_restart: Exit | None = None
     answer: Answer | None = None
     answered_at: float = 0.0
+    failing: str = ""
+    hung_at: float | None = None
     loss: str = ""
     returns_at: float | None = None
 

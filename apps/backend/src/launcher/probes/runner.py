@@ -5,23 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from launcher.core.health import Health, observe
 from launcher.model.answers import Answer
-from launcher.model.events import BecameReady, BecameUnready, Checked, DependencyChecked
+from launcher.model.events import (
+    BecameReady,
+    BecameUnready,
+    Checked,
+    DependencyChecked,
+    LivenessBack,
+    LivenessLost,
+)
 from launcher.model.spec import ProbeKind
 from launcher.probes import checks
 from launcher.probes.checks.result import CheckResult, FailureCause
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
-    from typing import TypeAlias
 
     from launcher.model.events import Event
     from launcher.model.spec import Bind, ComponentSpec, DependencySpec, LauncherSpec, Probe
-
-    Ask: TypeAlias = Callable[[str, int, float], Awaitable[Answer]]
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +41,24 @@ IN_DOUBT = 1.0
 BUSY = 1.0
 """Seconds beyond its timeout that a function of a component has to be answered for, since its loop may be about to do something else."""
 
+BEATS = 3
+"""How often a sign of life is asked for within the time in which there must be one."""
+
 TOLD = frozenset({ProbeKind.LOG, ProbeKind.NOTIFY})
 """Readiness that is told by the component and seen by its host; there is nothing to ask."""
+
+
+class Inside(Protocol):
+    """What can be asked of the process that runs a component."""
+
+    def check(self, component: str, incarnation: int, timeout: float) -> Awaitable[Answer]:
+        """Have the component's own code say whether it is ready."""
+
+    def ping(self, component: str, incarnation: int) -> asyncio.Future[None]:
+        """Return what is done as soon as the event loop of the component turns."""
+
+    def blocking(self, component: str) -> str:
+        """Return who keeps the loop from turning, and where; empty when that is not known."""
 
 
 class Probes:
@@ -48,7 +68,7 @@ class Probes:
         self,
         report: Callable[[Event], None],
         door: Callable[[str, int], Bind | None] = lambda _name, _life: None,
-        ask: Ask | None = None,
+        inside: Inside | None = None,
         launcher: LauncherSpec | None = None,
     ) -> None:
         """Prepare to ask.
@@ -56,12 +76,12 @@ class Probes:
         Args:
             report: takes the answers.
             door: returns where an incarnation alone answers, where it has such a place.
-            ask: has an incarnation's own code answer, within so many seconds.
+            inside: takes questions to components, where they can be asked.
             launcher: what commands that check have in common with the components: variables and working directory.
         """
         self._report = report
         self._door = door
-        self._ask = ask
+        self._inside = inside
         self._launcher = launcher
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -72,9 +92,17 @@ class Probes:
             return
         self._run(f"incarnation {incarnation} of {spec.name}", self._ask_component(spec, probe, incarnation))
 
+    def listen(self, spec: ComponentSpec, incarnation: int) -> None:
+        """Watch whether the event loop of an incarnation turns."""
+        if self._inside is not None:
+            self._run(
+                f"heartbeat {incarnation} of {spec.name}", self._listen(spec, incarnation, self._inside)
+            )
+
     def stop(self, name: str, incarnation: int) -> None:
-        """Stop asking about an incarnation."""
+        """Stop asking about an incarnation, and watching it."""
         self._cancel(f"incarnation {incarnation} of {name}")
+        self._cancel(f"heartbeat {incarnation} of {name}")
 
     def watch(self, spec: DependencySpec) -> None:
         """Ask whether an external service is up: often until it is, now and then afterwards."""
@@ -126,9 +154,30 @@ class Probes:
     async def _asked(
         self, spec: ComponentSpec, probe: Probe, incarnation: int, door: Bind | None
     ) -> CheckResult:
-        if probe.kind is ProbeKind.CALL and self._ask is not None:
-            return await _call(self._ask(spec.name, incarnation, probe.timeout), probe.timeout)
+        if probe.kind is ProbeKind.CALL and self._inside is not None:
+            return await _call(self._inside.check(spec.name, incarnation, probe.timeout), probe.timeout)
         return await check(spec, probe, door, self._launcher)
+
+    async def _listen(self, spec: ComponentSpec, incarnation: int, inside: Inside) -> None:
+        """Ask for a sign of life three times within the time that it may take, and count what stays without one.
+
+        Beats of this loop are counted and not seconds: when the whole machine stood still, or this loop did, one beat has passed.
+        """
+        pause = spec.heartbeat / BEATS
+        pinged = inside.ping(spec.name, incarnation)
+        missed = 0
+        while True:
+            await _next_beat(pause)
+            if pinged.done():
+                if missed >= BEATS:
+                    self._report(LivenessBack(spec.name, incarnation))
+                pinged, missed = inside.ping(spec.name, incarnation), 0
+                continue
+            missed += 1
+            if missed == BEATS:
+                who = inside.blocking(spec.name)
+                reason = f"its event loop has not turned for {spec.heartbeat:g} s{f': blocked by {who}' if who else ''}"
+                self._report(LivenessLost(spec.name, incarnation, reason))
 
     async def _ask_dependency(self, spec: DependencySpec) -> None:
         was_up = False  # as long as it was not, somebody waits for it

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from tests.launcher.acceptance.project import AGENT, WEB, Project, eventually, free_port
+from tests.launcher.acceptance.project import AGENT, WEB, Project, free_port
 
 QUICK = 'interval = "50ms", period = "100ms"'
 

@@ -114,10 +114,20 @@ def test_each_incarnation_says_it_itself(project: Project, drive: Drive) -> None
 
 def test_a_command_is_no_exception(project: Project) -> None:
     """The output of a command is looked at in the same way."""
+
+    def scenario(driver: Driver) -> None:
+        driver.launch("server")
+        driver.event(BecameReady, "server")
+        driver.down("server")
+
     seen = drive_commands(
         project.spec(),
-        [python("server", "print('listening on 1'); import time; time.sleep(3600)", ready=log("listening on"))],
-        lambda driver: (driver.launch("server"), driver.event(BecameReady, "server"), driver.down("server")),  # type: ignore[arg-type,return-value]  # a scenario returns nothing
+        [
+            python(
+                "server", "print('listening on 1'); import time; time.sleep(3600)", ready=log("listening on")
+            )
+        ],
+        scenario,
     )
     assert order(seen)[:3] == ["Launched", "Started", "BecameReady"]
 
@@ -183,7 +193,9 @@ def test_it_is_asked_where_the_component_runs(project: Project, drive: Drive) ->
         assert line.message == f"asked in {driver.pid('worker')}"
         driver.down("worker")
 
-    drive(project.spec(), [agent("worker", "jobs:Worker", ready=Probe(ProbeKind.CALL, "jobs:check"))], scenario)
+    drive(
+        project.spec(), [agent("worker", "jobs:Worker", ready=Probe(ProbeKind.CALL, "jobs:check"))], scenario
+    )
 
 
 def test_a_function_that_blocks_does_not_block_the_loop(project: Project, drive: Drive) -> None:
@@ -234,9 +246,7 @@ def test_a_function_that_blocks_does_not_block_the_loop(project: Project, drive:
 )
 def test_a_function_that_is_not_there(project: Project, drive: Drive, target: str, message: str) -> None:
     """What cannot be called will not become callable: the start fails at once and says why."""
-    project.write(
-        jobs=IDLE, health="PORT = 1\nclass Check: pass\ndef needy(one): pass\ndef check(): pass\n"
-    )
+    project.write(jobs=IDLE, health="PORT = 1\nclass Check: pass\ndef needy(one): pass\ndef check(): pass\n")
 
     def scenario(driver: Driver) -> None:
         driver.launch("worker")

@@ -31,6 +31,7 @@ from launcher.model.events import (
     GraceOver,
     IncarnationEvent,
     Launched,
+    LivenessBack,
     LivenessLost,
     RestartRequested,
     Scaled,
@@ -41,7 +42,7 @@ from launcher.model.events import (
     StartRequested,
     StopRequested,
 )
-from launcher.model.spec import ComponentSpec, DependencyLoss, Restart, RestartPolicy
+from launcher.model.spec import ComponentSpec, DependencyLoss, Mode, Restart, RestartPolicy
 from launcher.model.state import ALIVE, AT_REST, Desired, FleetState, Phase
 from launcher.supervisor.timers import fired
 from launcher.testing import FleetRunner
@@ -77,6 +78,7 @@ def backends(draw: st.DrawFn) -> Plan:
             max_restarts=draw(st.integers(0, 3)),
         )
         oneshot = draw(st.booleans())
+        heartbeat = 0.0 if oneshot else draw(st.sampled_from([0.0, 30.0]))
         components.append(
             component(
                 f"c{number}",
@@ -87,6 +89,7 @@ def backends(draw: st.DrawFn) -> Plan:
                 replicas=1 if oneshot else draw(st.sampled_from([1, 1, 2])),
                 ready=draw(st.sampled_from([None, PROBE])),
                 on_dependency_loss=DependencyLoss.KEEP if oneshot else draw(st.sampled_from(DependencyLoss)),
+                heartbeat=heartbeat,
                 critical=draw(st.booleans()),
                 start_timeout=5.0,
                 stop_grace=2.0,
@@ -94,6 +97,7 @@ def backends(draw: st.DrawFn) -> Plan:
         )
     return plan_of(
         *draw(st.permutations(components)),
+        mode=draw(st.sampled_from([Mode.MULTI, Mode.MULTI, Mode.SINGLE])),
         dependencies=tuple(service(name, timeout=8.0) for name in services),
         keep_going=draw(st.booleans()),
         stop_timeout=15.0,
@@ -169,6 +173,11 @@ class Fleet(RuleBasedStateMachine):
     @rule(number=st.integers(0, 4))
     def its_heart_stops(self, number: int) -> None:
         self.send(LivenessLost(*self.living(number), "no heartbeat"))
+
+    @precondition(lambda self: self.going_on() and self.alive)
+    @rule(number=st.integers(0, 4))
+    def its_heart_beats_again(self, number: int) -> None:
+        self.send(LivenessBack(*self.living(number)))
 
     @precondition(lambda self: self.going_on() and self.alive)
     @rule(number=st.integers(0, 4), ended=st.sampled_from([RETURNED, CRASH, UNSTARTABLE, KILLED]))
@@ -434,6 +443,16 @@ class Fleet(RuleBasedStateMachine):
             if spec.on_dependency_loss is DependencyLoss.RESTART and running:
                 assert state.loss
                 assert state.returns_at is None
+
+    @invariant()
+    def what_hangs_is_not_ready(self) -> None:
+        """Hung and alive is only what cannot be killed, and it is unready; what is ready has no reason not to be."""
+        for name, state in self.runner.fleet.components.items():
+            if state.hung_at is not None and state.phase in ALIVE:
+                assert not self.runner.plan.components[name].alone
+                assert state.phase in {Phase.UNREADY, Phase.STOPPING}
+            if state.phase is Phase.READY:
+                assert (state.hung_at, state.failing) == (None, "")
 
     @invariant()
     def what_is_down_is_wanted_down(self) -> None:

@@ -29,6 +29,7 @@ from launcher.model.events import (
     GraceOver,
     IncarnationEvent,
     Launched,
+    LivenessBack,
     LivenessLost,
     RestartRequested,
     ReturnOver,
@@ -81,6 +82,7 @@ def example(event: type[ComponentEvent], incarnation: int = 1) -> ComponentEvent
         BecameReady(NAME, incarnation),
         BecameUnready(NAME, incarnation, "status 503"),
         LivenessLost(NAME, incarnation, "no heartbeat"),
+        LivenessBack(NAME, incarnation),
         Exited(NAME, incarnation, CRASH),
         StartDeadline(NAME, incarnation),
         GraceOver(NAME, incarnation),
@@ -177,31 +179,40 @@ class Move:
     after: World
 
 
-SORTS = {
-    f"{policy}{' oneshot' * oneshot}{' probed' * probed}{' at once' * (delay == 0.0)}{' overlap' * overlap}": component(
-        NAME,
-        restart=Restart(policy, max_restarts=1 if overlap else 2, delay=delay),
-        oneshot=oneshot,
-        ready=PROBE if probed else None,
-        overlap=overlap,
-    )
-    for policy, oneshot, probed, delay, overlap in product(
-        RestartPolicy, (False, True), (False, True), (0.0, 0.2), (False, True)
-    )
-    if not (overlap and (oneshot or delay == 0.0))
-} | {
-    f"{loss} on loss{' overlap' * overlap}": component(
-        NAME,
-        restart=Restart(max_restarts=1),
-        ready=PROBE,
-        on_dependency_loss=loss,
-        overlap=overlap,
-    )
-    for loss, overlap in product((DependencyLoss.STOP, DependencyLoss.RESTART), (False, True))
-}
+SORTS = (
+    {
+        f"{policy}{' oneshot' * oneshot}{' probed' * probed}{' at once' * (delay == 0.0)}{' overlap' * overlap}": component(
+            NAME,
+            restart=Restart(policy, max_restarts=1 if overlap else 2, delay=delay),
+            oneshot=oneshot,
+            ready=PROBE if probed else None,
+            overlap=overlap,
+        )
+        for policy, oneshot, probed, delay, overlap in product(
+            RestartPolicy, (False, True), (False, True), (0.0, 0.2), (False, True)
+        )
+        if not (overlap and (oneshot or delay == 0.0))
+    }
+    | {
+        f"{loss} on loss{' overlap' * overlap}": component(
+            NAME,
+            restart=Restart(max_restarts=1),
+            ready=PROBE,
+            on_dependency_loss=loss,
+            overlap=overlap,
+        )
+        for loss, overlap in product((DependencyLoss.STOP, DependencyLoss.RESTART), (False, True))
+    }
+    | {
+        f"watched{' in a shared process' * (not alone)}": component(
+            NAME, restart=Restart(max_restarts=1), ready=PROBE, heartbeat=30.0, alone=alone
+        )
+        for alone in (False, True)
+    }
+)
 """
-One component of each sort: policy, one-shot or not, with and without probe, with and without delay, with and without overlap; and those that do
-not just keep going when they have lost what they depend on.
+One component of each sort: policy, one-shot or not, with and without probe, with and without delay, with and without overlap; those that do not
+just keep going when they have lost what they depend on; and those whose event loop is watched, with and without a process of their own.
 """
 
 
@@ -215,6 +226,7 @@ def possible(spec: ComponentSpec, world: World) -> Iterator[tuple[ComponentEvent
         yield example(DependencyBack), 0.0
     # That a process is noted changes nothing else; with many lives it would only multiply the worlds.
     told = (Started, BecameReady, BecameUnready, LivenessLost, *(() if spec.overlap else (Launched,)))
+    told += (LivenessBack,) if spec.heartbeat else ()
     for number, kind in product(world.alive, told):
         yield example(kind, number), 0.0
     yield from ends_and_timers(world)
@@ -299,6 +311,8 @@ def plain(world: World) -> World:
             total_restarts=0,
             next_attempt_at=None if state.next_attempt_at is None else 1.0,
             returns_at=None if state.returns_at is None else 1.0,
+            hung_at=None if state.hung_at is None else 0.0,
+            failing="failing" if state.failing else "",
             last_exit=None,
             kills=min(state.kills, 1),
             reason="",
@@ -452,6 +466,21 @@ def test_a_loss_costs_no_restart(sort: str) -> None:
         if isinstance(move.event, DependencyLost | DependencyBack | ReturnOver):
             assert move.after.state.restarts == move.before.state.restarts
             assert move.after.state.failures == move.before.state.failures
+
+
+@every_sort
+def test_a_loop_that_does_not_turn_is_no_ready_component(sort: str) -> None:
+    """What hangs is killed where that is possible; elsewhere it is unready until its loop turns, whatever its probe says meanwhile."""
+    for move in explored(sort):
+        before, after = move.before.state, move.after.state
+        if after.hung_at is not None:
+            assert not SORTS[sort].alone
+            assert after.phase not in {Phase.STARTING, Phase.READY}
+        running = before.phase in {Phase.READY, Phase.UNREADY} and concerned(before, move.event) is None
+        if isinstance(move.event, LivenessLost) and running:
+            assert after.phase is (Phase.STOPPING if SORTS[sort].alone else Phase.UNREADY)
+        if (before.phase, after.phase) == (Phase.UNREADY, Phase.READY):
+            assert (after.failing, after.hung_at) == ("", None)
 
 
 @every_sort
