@@ -82,6 +82,7 @@ class AnyHost(Protocol):
     def launch(self, spec: ComponentSpec, incarnation: int) -> None: ...
     def request_stop(self, component: str, incarnation: int) -> None: ...
     def kill(self, component: str, incarnation: int) -> None: ...
+    def show_stacks(self, component: str, incarnation: int) -> None: ...
 
 
 class Driver:
@@ -114,6 +115,20 @@ class Driver:
 
         self._call(ask)
         return answer.result(DEADLINE)
+
+    def ping(self, name: str, incarnation: int = 1) -> threading.Event:
+        """Ask for a sign of life; the event is set when it comes."""
+        alive = threading.Event()
+        which = () if isinstance(self._host, InlineHost) else (name, incarnation)
+
+        def ask() -> None:
+            self._host.ping(*which).add_done_callback(lambda _done: alive.set())  # type: ignore[attr-defined]  # not of every host
+
+        self._call(ask)
+        return alive
+
+    def show_stacks(self, name: str, incarnation: int = 1) -> None:
+        self._call(self._host.show_stacks, name, incarnation)
 
     def event(self, kind: type[E], name: str, incarnation: int = 1) -> E:
         """Wait for an event of an incarnation."""
