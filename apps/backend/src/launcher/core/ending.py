@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 def end(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now: float) -> Result:
     """Answer an exit; the incarnation is over: stopped, completed, failed, or another try."""
     ended = _blamed(state, cast("Exited", event).exit)
-    over = replace(state, last_exit=ended, pid=None, reason=_explained(spec, state, ended))
+    over = replace(
+        state, last_exit=ended, pid=None, hung_at=None, failing="", reason=_explained(spec, state, ended)
+    )
     after, effects = _next_life(spec, over, ended, now)
     return after, (
         StopProbe(state.name, state.incarnation),

@@ -166,10 +166,11 @@ class _Life:
 
     def ping(self) -> asyncio.Future[None]:
         """Ask for a sign of life; as long as there is none, it is not asked again, for the same reason."""
+        if self._channel is None or self._ended is not None:
+            return self._loop.create_future()
         if self._pinged is None or self._pinged.done():
             self._pinged = self._loop.create_future()
-            if self._channel is not None and self._ended is None:
-                self._channel.send({"ping": True})
+            self._channel.send({"ping": True})
         return self._pinged
 
     def show_stacks(self) -> None:

@@ -196,8 +196,9 @@ SORTS = (
     | {
         f"{loss} on loss{' overlap' * overlap}": component(
             NAME,
-            restart=Restart(max_restarts=1),
-            ready=PROBE,
+            # With fewer restarts and no probe there is less to see, but what overlaps multiplies the worlds as it is.
+            restart=Restart(max_restarts=0 if overlap else 1),
+            ready=None if overlap else PROBE,
             on_dependency_loss=loss,
             overlap=overlap,
         )

@@ -18,7 +18,9 @@ from launcher.documents import (
     status_document,
 )
 from launcher.errors import ConfigError, Problem, UnknownComponent
+from launcher.model.answers import Answer
 from launcher.model.events import (
+    Checked,
     DependencyChecked,
     Event,
     Exited,
@@ -183,3 +185,17 @@ def test_held_says_who_is_answered_by_the_launcher() -> None:
         late = replace(shown, unserved={"api": shown.now - ago})
         assert component_document(late, "api")["held"] is held
         assert component_document(late, "db")["held"] is False
+
+
+def test_the_last_check_and_what_is_lacking() -> None:
+    """The answer of a readiness check with its age, and what a running component does not have."""
+    answer = Checked("api", 1, Answer(False, 0.25, "no route to redis://user:s3cret@cache"))
+    document = component_document(view(*UP, answer, CRASH, wait=0.1), "api")
+    assert document["check"] == {
+        "ok": False,
+        "latency": 0.25,
+        "seconds": 0.1,
+        "reason": "no route to redis://user:***@cache",
+    }
+    assert document["needs"] == [{"name": "db", "what": "backoff", "seconds": 0.1}]
+    assert component_document(view(*UP), "api")["check"] is None
