@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from launcher.core.replicas import replicas_of
 from launcher.core.restart import jittered
 from launcher.core.waits import Wait, satisfied, unmet
 from launcher.model.effects import CancelTimer, SetTimer, Timer
@@ -22,14 +21,14 @@ from launcher.model.spec import DependencyLoss
 from launcher.model.state import AT_REST, Desired, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Mapping
 
     from launcher.core.action import Result
     from launcher.core.plan import Plan
     from launcher.model.effects import Effect
     from launcher.model.events import ComponentEvent
     from launcher.model.spec import ComponentSpec
-    from launcher.model.state import ComponentState, FleetState
+    from launcher.model.state import ComponentState, DependencyState, FleetState
 
 FAILURES = 3
 """Failed checks in a row after which an external service is lost (``failureThreshold`` of Kubernetes, as for readiness)."""
@@ -99,13 +98,14 @@ def needs(plan: Plan, fleet: FleetState, name: str) -> tuple[Wait, ...]:
 
 def news(plan: Plan, fleet: FleetState) -> tuple[ComponentEvent, ...]:
     """Return which components are to be told now of a loss or a return; those that keep going are never told."""
+    followers = [name for name in fleet.components if _follows(plan, fleet, name)]
+    if not followers:
+        return ()
     found: list[ComponentEvent] = []
     losses = _losses(plan, fleet)
     going = {name for name in losses if _goes_down(plan, fleet, name)}
-    for name, state in fleet.components.items():
-        if not _follows(plan, fleet, name):
-            continue
-        loss = losses.get(name)
+    for name in followers:
+        state, loss = fleet.components[name], losses.get(name)
         if loss is None:
             if state.loss and state.returns_at is None and not any(unmet(plan, fleet, name)):
                 found.append(DependencyBack(name))
@@ -115,7 +115,7 @@ def news(plan: Plan, fleet: FleetState) -> tuple[ComponentEvent, ...]:
 
 
 def _follows(plan: Plan, fleet: FleetState, name: str) -> bool:
-    """Whether losses and returns concern it: it is wanted, has been ready, and does not just keep going."""
+    """Whether losses and returns concern it: it does not just keep going, is wanted, and has been ready."""
     state = fleet.components[name]
     return (
         plan.components[name].on_dependency_loss is not DependencyLoss.KEEP
@@ -123,37 +123,6 @@ def _follows(plan: Plan, fleet: FleetState, name: str) -> bool:
         and state.ever_ready
         and state.phase in CONCERNED
     )
-
-
-def _losses(plan: Plan, fleet: FleetState) -> dict[str, Wait]:
-    """Return for each component the first thing that it depends on and that is lost, or about to go down for a loss itself."""
-    losses: dict[str, Wait] = {}
-    for wave in plan.waves:
-        for name in wave:
-            loss = next(_lost(plan, fleet, name, losses), None)
-            if loss is not None:
-                losses[name] = loss
-    return losses
-
-
-def _lost(plan: Plan, fleet: FleetState, name: str, losses: dict[str, Wait]) -> Iterator[Wait]:
-    for needed in plan.components[name].depends_on:
-        if needed in fleet.dependencies:
-            dependency = fleet.dependencies[needed]
-            if dependency.usable is False:
-                yield Wait(needed, dependency.reason or "no answer", dependency.since)
-        elif not plan.components[needed].oneshot:
-            owner = plan.components[needed].declared_name
-            replicas = replicas_of(owner, fleet.components)
-            if all(_absent(plan, fleet, each, losses) for each in replicas):
-                state = fleet.components[needed]
-                cause = losses.get(needed)
-                what = str(state.phase) if cause is None else f"goes down with {cause.name}"
-                yield Wait(needed, what, state.since)
-
-
-def _absent(plan: Plan, fleet: FleetState, name: str, losses: dict[str, Wait]) -> bool:
-    return not satisfied(plan, fleet.components[name]) or (name in losses and _goes_down(plan, fleet, name))
 
 
 def _goes_down(plan: Plan, fleet: FleetState, name: str) -> bool:
@@ -166,6 +135,44 @@ def _goes_down(plan: Plan, fleet: FleetState, name: str) -> bool:
 def _is_its_turn(plan: Plan, name: str, going: set[str]) -> bool:
     """Whether nothing that goes down, too, depends on it: dependents are stopped first, as always."""
     return name not in going or not plan.dependents[name] & going
+
+
+def _losses(plan: Plan, fleet: FleetState) -> dict[str, Wait]:
+    """Return for each component the first thing that it depends on and that is lost, or about to go down for a loss itself."""
+    replicas: dict[str, list[str]] = {}
+    for name, spec in plan.components.items():
+        replicas.setdefault(spec.declared_name, []).append(name)
+    losses: dict[str, Wait] = {}
+    for wave in plan.waves:
+        for name in wave:
+            for needed in plan.components[name].depends_on:
+                if needed in fleet.dependencies:
+                    loss = _lost_service(fleet.dependencies[needed])
+                else:
+                    group = replicas[plan.components[needed].declared_name]
+                    loss = _lost_component(plan, fleet, needed, group, losses)
+                if loss is not None:
+                    losses.setdefault(name, loss)
+    return losses
+
+
+def _lost_service(state: DependencyState) -> Wait | None:
+    return Wait(state.name, state.reason or "no answer", state.since) if state.usable is False else None
+
+
+def _lost_component(
+    plan: Plan, fleet: FleetState, name: str, replicas: Iterable[str], losses: Mapping[str, Wait]
+) -> Wait | None:
+    """Return the loss of a component of which no replica is there, or stays; a job that was done is never lost."""
+    if plan.components[name].oneshot:
+        return None
+    for each in replicas:
+        stays = not (each in losses and _goes_down(plan, fleet, each))
+        if stays and satisfied(plan, fleet.components[each]):
+            return None
+    state = fleet.components[name]
+    there = satisfied(plan, state)
+    return Wait(name, f"goes down with {losses[name].name}" if there else str(state.phase), state.since)
 
 
 def _told(fleet: FleetState, wait: Wait) -> Wait:

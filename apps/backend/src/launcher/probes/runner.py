@@ -44,6 +44,9 @@ BUSY = 1.0
 BEATS = 3
 """How often a sign of life is asked for within the time in which there must be one."""
 
+EARLY = 0.001
+"""Seconds by which a sleep may end too early, as far as a beat is concerned; the clock of a loop is far finer."""
+
 TOLD = frozenset({ProbeKind.LOG, ProbeKind.NOTIFY})
 """Readiness that is told by the component and seen by its host; there is nothing to ask."""
 
@@ -164,6 +167,7 @@ class Probes:
         Beats of this loop are counted and not seconds: when the whole machine stood still, or this loop did, one beat has passed.
         """
         pause = spec.heartbeat / BEATS
+        await _next_beat(pause)
         pinged = inside.ping(spec.name, incarnation)
         missed = 0
         while True:
@@ -219,7 +223,9 @@ async def _next_beat(period: float) -> None:
     So all checks of a backend at rest come together and wake the machine once. A check by itself takes four times the processor time of one
     among others, for it finds every cache cold.
     """
-    await asyncio.sleep(period - asyncio.get_running_loop().time() % period)
+    left = period - asyncio.get_running_loop().time() % period
+    # A sleep may end a little early; the beat that it was meant for is not to be counted twice.
+    await asyncio.sleep(left if left > EARLY else left + period)
 
 
 async def _call(asking: Awaitable[Answer], timeout: float) -> CheckResult:

@@ -10,7 +10,7 @@ import pytest
 from tests.launcher.acceptance.project import AGENT, Project, eventually
 
 HANGS = """
-    import asyncio, pathlib, threading, time
+    import asyncio, pathlib, re, threading, time
 
     def wait_for_nothing():
         while not pathlib.Path("release").exists():
@@ -20,6 +20,13 @@ HANGS = """
         await until_asked()
         wait_for_nothing()
         await asyncio.Event().wait()
+
+    async def computes():
+        await until_asked()
+        for_ever("a" * 100 + "!")
+
+    def for_ever(text):
+        re.match("(a+)+$", text)  # in C, and without ever giving the interpreter lock back
 
     async def deadlocks():
         await until_asked()
@@ -62,7 +69,9 @@ def declared(project: Project, run: str, **settings: str) -> Project:
     """)
 
 
-@pytest.mark.parametrize(("run", "place"), [("sleeps", "wait_for_nothing"), ("deadlocks", "embrace")])
+@pytest.mark.parametrize(
+    ("run", "place"), [("sleeps", "wait_for_nothing"), ("deadlocks", "embrace"), ("computes", "for_ever")]
+)
 def test_a_loop_that_hangs_is_killed_and_restarted(project: Project, run: str, place: str) -> None:
     """In a process of its own: the stack of every thread is logged, the process killed, and its restart policy decides."""
     launcher = declared(project, f"hangs:{run}").up_and_ready("--mode", "multi")
