@@ -22,6 +22,7 @@ from launcher.errors import ExitCode
 from launcher.hosts.command import CommandHost
 from launcher.hosts.guard import guard_of_this_process
 from launcher.hosts.inline import InlineHost
+from launcher.hosts.inside import Inside
 from launcher.hosts.process import ProcessHost
 from launcher.hosts.warm import Warm
 from launcher.model.events import ShutdownForced, ShutdownRequested
@@ -39,6 +40,7 @@ from launcher.supervisor.crashes import CrashReporter
 from launcher.supervisor.hold import Holder
 from launcher.supervisor.hooks import Hooks
 from launcher.supervisor.journal import Entry, Journal
+from launcher.supervisor.notices import Notices
 from launcher.supervisor.observer import Observer
 from launcher.supervisor.supervisor import Supervisor
 from launcher.web.interface import Interface
@@ -172,6 +174,7 @@ class Backend:
         ticker = asyncio.get_running_loop().create_task(self._tick())
         holder = Holder(self.listening.sockets, self._line)
         self.supervisor.follow(holder.follow)
+        self.supervisor.follow(Notices(self._line).follow)
         announcer = Announcer(self.manager.tell, self.manager.watchdog)
         if self.manager.address:
             self.supervisor.follow(announcer.follow)
@@ -215,9 +218,8 @@ class Backend:
                 return self.inline
             return process
 
-        probes = Probes(submit, process.door)
-        self.observer.attach((process, command), process.pulses, probes.checked, self.inline, warm)
-        return host_of, probes
+        self.observer.attach((process, command), process.pulses, self.inline, warm)
+        return host_of, Probes(submit, process.door, Inside(host_of), spec)
 
     # -- what readers are told --
 

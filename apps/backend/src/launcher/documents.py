@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from launcher.config.secrets import destination, redacted
+from launcher.config.secrets import redacted
 from launcher.core.replicas import replicas_of
 from launcher.errors import ConfigError, LauncherError
 from launcher.model.spec import API_ADDRESS, Kind
@@ -17,7 +17,6 @@ from launcher.model.state import Desired, Phase
 from launcher.observe.places import address, log_path
 from launcher.observe.store_documents import StoreDocument, store_document
 from launcher.observe.usage_documents import (
-    CheckDocument,
     LoopDocument,
     ProcessDocument,
     launcher_cost,
@@ -26,12 +25,9 @@ from launcher.observe.usage_documents import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from launcher.core.plan import Plan
     from launcher.core.view import View
-    from launcher.model.spec import ComponentSpec, HookSpec
-    from launcher.model.state import DependencyState, Exit, Successor
+    from launcher.model.answers import Answer
+    from launcher.model.state import ComponentState, DependencyState, Exit, Successor
     from launcher.model.stores import StoreState
 
 SCHEMA = 1
@@ -43,6 +39,23 @@ class WaitDocument(TypedDict):
 
     name: str
     what: str
+
+
+class NeedDocument(TypedDict):
+    """Something that a running component depends on and does not have; for how many seconds."""
+
+    name: str
+    what: str
+    seconds: float
+
+
+class CheckDocument(TypedDict):
+    """The last answer to a readiness check: how long it took, how many seconds ago it came, and why it was not ready."""
+
+    ok: bool
+    latency: float
+    seconds: float
+    reason: str
 
 
 class ExitDocument(TypedDict):
@@ -96,6 +109,8 @@ class ComponentDocument(TypedDict):
     reason: str
     depends_on: list[str]
     waits_for: list[WaitDocument]
+    needs: list[NeedDocument]
+    check: CheckDocument | None
     next_attempt_in: float | None
     last_exit: ExitDocument | None
     log: str
@@ -110,7 +125,6 @@ class ComponentDocument(TypedDict):
     memory: int | None
     shared_with: list[str]
     loop: LoopDocument | None
-    check: CheckDocument | None
 
 
 class DependencyDocument(TypedDict):
@@ -206,7 +220,7 @@ def component_document(view: View, name: str) -> ComponentDocument:
 
     spec = view.plan.components[name]
     state = view.fleet.components[name]
-    attempt = state.next_attempt_at
+    attempt = state.next_attempt_at if state.returns_at is None else state.returns_at
     seen = seen_of(view, name)
     return {
         "name": name,
@@ -224,6 +238,11 @@ def component_document(view: View, name: str) -> ComponentDocument:
         "reason": redacted(state.reason),
         "depends_on": list(spec.depends_on),
         "waits_for": [{"name": wait.name, "what": redacted(wait.what)} for wait in view.waits_for(name)],
+        "needs": [
+            {"name": need.name, "what": need.what, "seconds": _seconds(view.now - need.since)}
+            for need in view.needs(name)
+        ],
+        "check": None if state.answer is None else _check(view, state, state.answer),
         "next_attempt_in": None if attempt is None else _seconds(attempt - view.now),
         "last_exit": None if state.last_exit is None else exit_document(state.last_exit),
         "log": log_path(view.plan.spec.log_dir, name),
@@ -246,7 +265,6 @@ def component_document(view: View, name: str) -> ComponentDocument:
         "memory": seen.memory,
         "shared_with": list(seen.shared_with),
         "loop": seen.loop,
-        "check": seen.check,
     }
 
 
@@ -265,91 +283,6 @@ def error_document(error: LauncherError) -> dict[str, Any]:
     return {"error": fields}
 
 
-def plan_document(
-    plan: Plan,
-    notes: Sequence[str] = (),
-    warnings: Sequence[str] = (),
-    starts: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-    """Return what a start would do, without anything having been started.
-
-    Args:
-        plan: what would be started.
-        notes: what else there is to say about it.
-        warnings: what may not be meant.
-        starts: how the process of each component that gets one of its own would be started.
-    """
-    return {
-        "schema": SCHEMA,
-        "name": plan.spec.name,
-        "root": plan.spec.root,
-        "source": plan.spec.source,
-        "mode": str(plan.spec.mode),
-        "mode_reason": plan.mode_reason,
-        "waves": [list(wave) for wave in plan.waves],
-        "components": [
-            {**_planned(plan, spec), "start": (starts or {}).get(spec.name, "")}
-            for spec in plan.components.values()
-        ],
-        "dependencies": [
-            {"name": spec.name, "url": redacted(spec.url), "timeout": spec.timeout}
-            for spec in plan.spec.dependencies
-        ],
-        "hooks": [_told(hook) for hook in plan.spec.hooks],
-        "run_dir": plan.spec.run_dir,
-        "log_dir": plan.spec.log_dir,
-        "notes": [redacted(note) for note in (*plan.notes, *notes)],
-        "warnings": [redacted(warning) for warning in warnings],
-    }
-
-
-def _planned(plan: Plan, spec: ComponentSpec) -> dict[str, Any]:
-    return {
-        "name": spec.name,
-        "kind": str(spec.kind),
-        "oneshot": spec.oneshot,
-        "placement": "process" if spec.kind is Kind.COMMAND else plan.placement[spec.name],
-        "runs": redacted(spec.target or " ".join(spec.command)),
-        "port": None if spec.bind is None else spec.bind.port,
-        "url": address(spec) or None,
-        "depends_on": list(spec.depends_on),
-        "ready": ready_when(spec),
-        "overlap": bool(spec.overlap),
-        "replica": spec.replica,
-    }
-
-
-def _told(hook: HookSpec) -> dict[str, Any]:
-    return {
-        "name": hook.name,
-        "on": [str(phase) for phase in Phase if phase in hook.on],
-        "components": list(hook.components),
-        "how": f"POST {destination(hook.url)}" if hook.url else redacted(" ".join(hook.command)),
-    }
-
-
-def ready_when(spec: ComponentSpec) -> str:
-    """Return in words what makes a component ready."""
-    told = {
-        Kind.ASGI: "lifespan complete and listening",
-        Kind.AGENT: "started",
-        Kind.AGENTS: "started",
-        Kind.COMMAND: "process spawned",
-    }[spec.kind]
-    if spec.oneshot:
-        return "ended with exit code 0"
-    if spec.ready is None:
-        return told
-    probe = spec.ready
-    target = " ".join(probe.argv) or probe.target
-    asked = (
-        f"{probe.kind} {redacted(target)}".rstrip()
-        if probe.kind != "alive"
-        else f"alive for {probe.seconds:g} s"
-    )
-    return asked if spec.kind is Kind.COMMAND else f"{told}, then {asked}"
-
-
 def _successor(view: View, successor: Successor) -> SuccessorDocument:
     return {
         "incarnation": successor.incarnation,
@@ -357,6 +290,15 @@ def _successor(view: View, successor: Successor) -> SuccessorDocument:
         "pid": successor.pid,
         "seconds": _seconds(view.now - successor.since),
         "reason": redacted(successor.reason),
+    }
+
+
+def _check(view: View, state: ComponentState, answer: Answer) -> CheckDocument:
+    return {
+        "ok": answer.ok,
+        "latency": round(answer.latency, 6),
+        "seconds": _seconds(view.now - state.answered_at),
+        "reason": redacted(answer.reason),
     }
 
 

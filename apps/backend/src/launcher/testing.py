@@ -254,6 +254,10 @@ class FakeHost:
             killed = Exit(ExitKind.SIGNALLED, "killed by SIGKILL", signal=9, killed=True)
             self.end(component, killed, incarnation)
 
+    def show_stacks(self, component: str, incarnation: int) -> None:
+        """Note that it was asked for."""
+        self.calls.append(("show_stacks", component, incarnation))
+
     async def close(self) -> None:
         """Forget what is left."""
         self.lives.clear()

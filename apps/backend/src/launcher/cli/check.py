@@ -27,9 +27,9 @@ def run(args: argparse.Namespace) -> int:
     """Show what a start would do."""
     from launcher.config.load import load
     from launcher.core.plan import build
-    from launcher.documents import plan_document
     from launcher.hosts.memory import foreseen, remembered
     from launcher.observe.surroundings import surroundings
+    from launcher.planned import plan_document
     from launcher.stores.choose import require
 
     loaded = load(request_from(args))

@@ -184,12 +184,20 @@ def situation(item: ComponentDocument) -> str:
     return _with_beside(item, ": ".join(parts) or item["url"] or "-")
 
 
+def _needs(item: ComponentDocument) -> list[str]:
+    """Return what it has lost; a launcher of an earlier version says nothing of that."""
+    return [
+        f"needs {need['name']}: {need['what']} for {duration(need['seconds'])}"
+        for need in item.get("needs", [])
+    ]
+
+
 def _with_beside(item: ComponentDocument, text: str) -> str:
-    """Return the text with what happens beside the current incarnation, of which a launcher of an earlier version says nothing."""
-    beside = item.get("beside", "")
-    if not beside:
+    """Return the text with what is missing, and what happens beside the current incarnation; earlier versions do not speak of the latter."""
+    more = "; ".join(filter(None, [*_needs(item), item.get("beside", "")]))
+    if not more:
         return text
-    return f"{text} ({beside})" if text != "-" else beside
+    return f"{text} ({more})" if text != "-" else more
 
 
 def _dependency_lines(
@@ -282,7 +290,7 @@ def plan_lines(plan: dict[str, Any]) -> list[str]:
             ),
             item["url"] or "-",
             item["ready"],
-            ", ".join(item["depends_on"]) or "-",
+            _dependencies(item),
         ]
         for item in plan["components"]
     ]
@@ -301,6 +309,13 @@ def plan_lines(plan: dict[str, Any]) -> list[str]:
     lines += ["", f"logs: {plan['log_dir']}", f"run directory: {plan['run_dir']}"]
     lines += [f"note: {note}" for note in plan["notes"]]
     return lines + [f"warning: {warning}" for warning in plan["warnings"]]
+
+
+def _dependencies(item: Mapping[str, Any]) -> str:
+    """Return what a planned component depends on, and what it does when that is lost unless it keeps going."""
+    names = ", ".join(item["depends_on"]) or "-"
+    policy = item.get("on_dependency_loss", "keep")
+    return names if policy == "keep" or names == "-" else f"{names} (on loss: {policy})"
 
 
 def problem_lines(problems: Iterable[Problem]) -> list[str]:

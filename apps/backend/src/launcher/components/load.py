@@ -9,8 +9,9 @@ from contextlib import contextmanager
 
 from launcher.components.context import RunContext
 from launcher.components.identity import CURRENT, Identity
+from launcher.components.question import Question
 from launcher.components.resolve import ResolveError, resolve
-from launcher.model.spec import ComponentSpec, Kind
+from launcher.model.spec import ComponentSpec, Kind, ProbeKind
 
 Run = Callable[[RunContext], Awaitable[None]]
 """Runs one life; returns when it is over, raises what it failed with."""
@@ -49,12 +50,13 @@ class Loader:
 
     def __init__(self) -> None:
         self._ready: dict[str, Run | ResolveError] = {}
+        self._questions: dict[str, Question] = {}
 
     def preload(self, spec: ComponentSpec) -> None:
         """Import a component; a failure is kept for its launch."""
         with _named(spec.name), _loggers_kept():
             try:
-                self._ready[spec.name] = load(spec)
+                self._ready[spec.name] = self._load(spec)
             except ResolveError as error:
                 self._ready[spec.name] = error
 
@@ -71,11 +73,21 @@ class Loader:
         found = self._ready.get(spec.name)
         if found is None or (isinstance(found, ResolveError) and _wants_loop(found)):
             importlib.invalidate_caches()
-            found = self._ready[spec.name] = load(spec)
+            found = self._ready[spec.name] = self._load(spec)
         if isinstance(found, ResolveError):
             del self._ready[spec.name]
             raise found
         return found
+
+    def question(self, spec: ComponentSpec) -> Question | None:
+        """Return what answers whether a component is ready, if its own code does; it was imported together with the component."""
+        return self._questions.get(spec.name)
+
+    def _load(self, spec: ComponentSpec) -> Run:
+        run = load(spec)
+        if spec.ready is not None and spec.ready.kind is ProbeKind.CALL:
+            self._questions[spec.name] = Question(spec.ready.target)
+        return run
 
 
 @contextmanager

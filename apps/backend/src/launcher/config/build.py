@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from launcher.config import health
 from launcher.config.entries import Document, Entry
 from launcher.config.fields import Field, KeyPath, Section
 from launcher.config.table import COMPONENT, DEFAULT_PORT, DEPENDENCY
@@ -16,8 +17,6 @@ from launcher.model.spec import (
     ComponentSpec,
     DependencySpec,
     Kind,
-    Probe,
-    ProbeKind,
     Restart,
     RestartPolicy,
     TaskDeath,
@@ -227,6 +226,8 @@ def component(
     directory = values.text("directory")
     death = values.text("on_task_death") or (TaskDeath.LOG if draft.kind is Kind.ASGI else TaskDeath.RESTART)
     command = values.texts("command") if draft.kind is Kind.COMMAND else ()
+    inherits = values.flag("inherit_socket")
+    facts = health.Facts(draft.name, draft.kind, _A_KIND[draft.kind], oneshot, inherits, bind)
     return ComponentSpec(
         name=f"{draft.name}.{agent}" if agent else draft.name,
         kind=draft.kind,
@@ -238,7 +239,9 @@ def component(
         bind=bind,
         inherit_socket=_inherits(draft, values, bind, problems),
         depends_on=depends_on,
-        ready=_ready(draft, values, bind, problems),
+        heartbeat=health.heartbeat(draft.given("heartbeat"), facts, problems),
+        on_dependency_loss=health.on_dependency_loss(draft.given("on_dependency_loss"), facts, problems),
+        ready=health.readiness(draft.given("ready"), facts, problems),
         restart=_restart(draft, values, problems),
         start_timeout=values.number("start_timeout"),
         stop_grace=values.number("stop_grace"),
@@ -299,56 +302,6 @@ def _restart(draft: Draft, values: Values, problems: list[Problem]) -> Restart:
         max_restarts=values.whole("restart", "max_restarts"),
         window=values.number("restart", "window"),
     )
-
-
-def _ready(draft: Draft, values: Values, bind: Bind | None, problems: list[Problem]) -> Probe | None:
-    given = draft.given("ready")
-    if given is None:
-        # A connection to a port that the launcher holds always succeeds, so it says nothing.
-        asked = None if values.flag("inherit_socket") else bind
-        return _default_ready(draft.kind, values.flag("oneshot"), asked)
-    probe = given.value
-    if not isinstance(probe, Probe):
-        return None
-    if values.flag("oneshot"):
-        problems.append(
-            Problem(
-                given.where,
-                "is a one-shot: it is never ready, its dependents start when it has completed",
-                "leave ready out",
-            )
-        )
-    elif probe.kind is ProbeKind.HTTP and probe.target.startswith("/") and bind is None:
-        hint = f'write the whole URL: "http://127.0.0.1:PORT{probe.target}"'
-        hint = f"give it a port, or {hint}" if draft.kind is Kind.COMMAND else hint
-        problems.append(Problem(given.where, f"asks for {probe.target}, but {draft.name} has no port", hint))
-    elif (
-        probe.kind is ProbeKind.TCP and values.flag("inherit_socket") and bind and probe.target == bind.target
-    ):
-        problems.append(
-            Problem(
-                given.where,
-                f"a connection to {probe.target} always succeeds, since the launcher holds that port",
-                'ask for a path of it, such as "/health", or write "notify"',
-            )
-        )
-    elif probe.kind in {ProbeKind.NOTIFY, ProbeKind.ALIVE} and draft.kind is not Kind.COMMAND:
-        problems.append(
-            Problem(
-                given.where,
-                f"{probe.kind} is for commands, and this is {_A_KIND[draft.kind]}",
-                "leave ready out: it tells itself when it has started",
-            )
-        )
-    return probe
-
-
-def _default_ready(kind: Kind, oneshot: bool, bind: Bind | None) -> Probe | None:  # noqa: FBT001 (three facts of one component)
-    if kind is not Kind.COMMAND or oneshot:
-        return None
-    if bind is None:
-        return Probe(ProbeKind.ALIVE, seconds=0.5)
-    return Probe(ProbeKind.TCP, bind.target)
 
 
 def dependencies(document: Document, problems: list[Problem]) -> dict[str, DependencySpec]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from launcher.config import ready, urls, values
 from launcher.config.values import Type
-from launcher.model.spec import MOST_REPLICAS, Kind, Mode, RestartPolicy, TaskDeath
+from launcher.model.spec import MOST_REPLICAS, DependencyLoss, Kind, Mode, RestartPolicy, TaskDeath
 
 KeyPath = tuple[str, ...]
 
@@ -98,7 +98,7 @@ def _duration(*, positive: bool = False, at_least: float = 0.0) -> Type:
     )
 
 
-def _choice(choices: type[Kind | Mode | RestartPolicy | TaskDeath]) -> Type:
+def _choice(choices: type[Kind | Mode | RestartPolicy | TaskDeath | DependencyLoss]) -> Type:
     words = tuple(str(choice.value) for choice in choices)
     return Type(" / ".join(words), partial(values.parse_choice, choices=words), {"enum": list(words)})
 
@@ -154,8 +154,10 @@ KIND = _choice(Kind)
 MODE = _choice(Mode)
 POLICY = _choice(RestartPolicy)
 TASK_DEATH = _choice(TaskDeath)
+DEPENDENCY_LOSS = _choice(DependencyLoss)
 SECONDS = _duration()
 SOME_SECONDS = _duration(positive=True)
+HEARTBEAT = _duration(positive=True, at_least=1.0)
 INTERVAL = _duration(positive=True, at_least=0.01)
 A_SECOND_OR_MORE = _duration(at_least=1.0)
 

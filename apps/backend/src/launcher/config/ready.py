@@ -8,22 +8,24 @@ from dataclasses import replace
 
 from launcher.config.urls import DATABASE_SCHEMES, HTTP_SCHEMES, parse_url, scheme_of, tcp_target
 from launcher.config.values import (
+    TARGET_PATTERN,
     BadValue,
     parse_command,
     parse_count,
     parse_duration,
     parse_nonempty,
+    parse_target,
     parse_text,
     wanted,
 )
 from launcher.model.spec import Probe, ProbeKind
 
-FORMS = ("url", "log", "exec", "alive", "notify")
+FORMS = ("url", "log", "exec", "call", "alive", "notify")
 """Keys of the table form that say how to ask; exactly one of them is given."""
 TIMING = ("interval", "period", "timeout", "failures")
 HINT = (
     'write "/health", "http://…", "tcp://ADDRESS:PORT", a database URL, "notify", { log = "regular expression" }, '
-    '{ exec = ["pg_isready"] } or { alive = "0.5s" }'
+    '{ exec = ["pg_isready"] }, { call = "module:function" } or { alive = "0.5s" }'
 )
 
 _DURATION = {"type": ["number", "string"]}
@@ -39,6 +41,11 @@ SCHEMA: Mapping[str, object] = {
                     "type": ["array", "string"],
                     "items": {"type": "string"},
                     "description": "Command that exits with 0.",
+                },
+                "call": {
+                    "type": "string",
+                    "pattern": TARGET_PATTERN,
+                    "description": "Function of the component's own code that returns anything true, or nothing.",
                 },
                 "alive": {**_DURATION, "description": "The process has lived for so long."},
                 "notify": {"const": True, "description": "The command sends READY=1 to $NOTIFY_SOCKET."},
@@ -121,11 +128,20 @@ def _asked(form: str, value: object) -> Probe:
     if form == "exec":
         argv = parse_command(value)
         return Probe(ProbeKind.EXEC, " ".join(argv), argv)
+    if form == "call":
+        return Probe(ProbeKind.CALL, _function(value))
     if form == "alive":
         return Probe(ProbeKind.ALIVE, seconds=parse_duration(value, positive=True))
     if value is not True:
         raise wanted(value, "true", "leave it out, or write true")
     return Probe(ProbeKind.NOTIFY)
+
+
+def _function(value: object) -> str:
+    try:
+        return parse_target(value)
+    except BadValue as error:
+        raise BadValue(error.what, 'write call = "module:function"') from None
 
 
 def _regex(text: str) -> str:

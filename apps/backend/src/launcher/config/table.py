@@ -15,7 +15,6 @@ from launcher.config.fields import (
     ONE_OR_MORE,
     PATH,
     PORT,
-    READY,
     REPLICAS,
     SECONDS,
     SIGNAL,
@@ -29,6 +28,7 @@ from launcher.config.fields import (
     section,
     variables,
 )
+from launcher.config.table_health import HEARTBEAT, ON_DEPENDENCY_LOSS, READY
 from launcher.config.table_hooks import HOOK
 from launcher.config.table_launcher import LAUNCHER
 from launcher.config.table_restart import RESTART
@@ -132,15 +132,7 @@ SETTINGS = (
     Field(
         "address", ADDRESS, "Address to listen on.", default="127.0.0.1", example='"0.0.0.0"', kinds=_BINDS
     ),
-    Field(
-        "ready",
-        READY,
-        "How to know that it is ready, beyond what it tells itself.",
-        default_doc='none; for a command: a connection to `port`, else `{ alive = "0.5s" }`',
-        constraint="a path needs a `port`; `notify` and `alive` are for commands",
-        example='{ url = "/health", timeout = "2s" }',
-        secret=True,
-    ),
+    READY,
     Field(
         "depends_on",
         LIST,
@@ -148,6 +140,7 @@ SETTINGS = (
         default=[],
         example='["postgres", "migrate"]',
     ),
+    ON_DEPENDENCY_LOSS,
     Field(
         "oneshot",
         FLAG,
@@ -156,6 +149,7 @@ SETTINGS = (
         example="true",
         kinds=_ENDS,
     ),
+    HEARTBEAT,
     Field(
         "start_timeout",
         SOME_SECONDS,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from launcher.core.view import View
     from launcher.model.state import DependencyState
-    from launcher.model.usage import Beat, Checked
+    from launcher.model.usage import Beat
 
 
 def kept_for_others(view: View, state: ComponentState) -> bool:
@@ -45,7 +45,7 @@ def _cause_of_waiting(_view: View, _state: ComponentState) -> str:
 
 
 def _cause_of_starting(view: View, state: ComponentState) -> str:
-    return f"is starting, for {age(view, state)}{because(_starting(view, state))}"
+    return f"is starting, for {age(view, state)}{because(_starting(state))}"
 
 
 def _cause_of_ready(view: View, state: ComponentState) -> str:
@@ -91,15 +91,11 @@ _CAUSES: dict[Phase, Callable[[View, ComponentState], str]] = {
 }
 
 
-def _starting(view: View, state: ComponentState) -> str:
+def _starting(state: ComponentState) -> str:
     if state.started_at is None:
         return state.reason or "it has not said yet that it has started"
-    checked = checked_of(view, state)
-    return (
-        state.reason
-        or (checked.reason if checked is not None else "")
-        or "it has started and is not ready yet"
-    )
+    said = "" if state.answer is None else state.answer.reason
+    return state.reason or said or "it has started and is not ready yet"
 
 
 def _kept_by(view: View, state: ComponentState) -> str:
@@ -123,11 +119,6 @@ def _ending(state: ComponentState) -> str:
 def beat_of(view: View, state: ComponentState) -> Beat | None:
     """Return how the event loop of the current incarnation answered; nothing where that is not known."""
     return None if view.usage is None else view.usage.beats.get((state.name, state.incarnation))
-
-
-def checked_of(view: View, state: ComponentState) -> Checked | None:
-    """Return what the last check of the current incarnation said; nothing where that is not known."""
-    return None if view.usage is None else view.usage.checks.get((state.name, state.incarnation))
 
 
 def tasks_of(view: View, state: ComponentState) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from launcher.core import machine
 from launcher.core.changes import change
+from launcher.core.health import Health, observe
+from launcher.core.loss import FAILURES, news
 from launcher.core.plan import scaled
 from launcher.core.replicas import replica_name, replicas_of
 from launcher.core.succession import knows
@@ -213,6 +215,8 @@ class _Turn:
     def _dependency_checked(self, event: DependencyChecked) -> None:
         before = self.fleet.dependencies[event.dependency]
         changed = before.up is not event.ok
+        told = Health(before.usable, before.failures)
+        health, _ = observe(told, ok=event.ok, threshold=FAILURES)
         after = replace(
             before,
             up=event.ok,
@@ -221,6 +225,8 @@ class _Turn:
             latency=event.latency if event.ok else before.latency,
             reason=event.reason,
             hint=event.hint,
+            usable=health.ready,
+            failures=health.failures,
         )
         self._set_dependency(after)
         if event.ok and before.watched_since is not None:
@@ -237,7 +243,7 @@ class _Turn:
             ExitKind.UNREACHABLE, f"{name} was not reachable for {timeout:g} s: {what}", dependency.hint
         )
         for state in list(self.fleet.components.values()):
-            if name in self.plan.components[state.name].depends_on:
+            if name in self.plan.components[state.name].depends_on and not state.loss:
                 self.apply(DependencyFailed(state.name, ended))
 
     def _watch(self, name: str) -> None:
@@ -298,10 +304,16 @@ class _Turn:
             if self.fleet.draining:
                 self._stop_next()
             else:
+                self._follow_losses()
                 self._release()
             if self.fleet == before:
                 break
         self._conclude()
+
+    def _follow_losses(self) -> None:
+        """Tell components of what they depend on and have lost, or have again."""
+        for event in news(self.plan, self.fleet):
+            self.apply(event)
 
     def _release(self) -> None:
         for name, state in self.fleet.components.items():

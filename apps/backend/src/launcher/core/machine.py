@@ -1,7 +1,7 @@
 """The life of one component: a table of events and phases.
 
-Everything that decides about one component is in this file and, for incarnations beside the current one, in ``launcher.core.succession``. Two
-rules keep it honest:
+Everything that decides about one component is in this file and, for incarnations beside the current one, in ``launcher.core.succession``; what
+follows an end is in ``launcher.core.ending``, and a lost dependency in ``launcher.core.loss``. Two rules keep it honest:
 
 1. Every cell of ``TABLE`` is filled; what is ignored is ignored in writing.
 2. Nothing here acts. A step returns the next state and the effects that the supervisor is to perform.
@@ -15,8 +15,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from launcher.core.action import KILL_REPEAT, Action, Result, ignore
-from launcher.core.restart import backoff_delay, jittered, window_used_up, within_window
-from launcher.core.succession import BESIDE, begun, concerned, promoted
+from launcher.core.ending import end
+from launcher.core.hang import become_unready, hang, recover, turn_again, watched
+from launcher.core.loss import come_back, forget, note, prepare_return, settled
+from launcher.core.succession import BESIDE, begun, concerned
 from launcher.model.effects import (
     CancelTimer,
     Effect,
@@ -32,21 +34,26 @@ from launcher.model.events import (
     BackoffOver,
     BecameReady,
     BecameUnready,
+    Checked,
     DependenciesReady,
+    DependencyBack,
     DependencyFailed,
+    DependencyLost,
     Exited,
     GraceOver,
     IncarnationEvent,
     Launched,
+    LivenessBack,
     LivenessLost,
     RestartRequested,
+    ReturnOver,
     StartDeadline,
     Started,
     StartRequested,
     StopRequested,
 )
-from launcher.model.spec import RestartPolicy
-from launcher.model.state import ComponentState, Desired, Exit, ExitKind, Phase
+from launcher.model.spec import DependencyLoss
+from launcher.model.state import ComponentState, Desired, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +77,8 @@ def step(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now:
         effects = (*effects, *more)
     if after.phase is not state.phase:
         after = replace(after, since=now)
-    return after, effects
+    after, forgotten = settled(state, after)
+    return after, (*effects, *forgotten)
 
 
 # ---- what the cells do --------------------------------------------------------------------------------------------------
@@ -124,6 +132,9 @@ def _launch(spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, 
         reason="",
         pid=None,
         failed_restart=None,
+        answer=None,
+        failing="",
+        hung_at=None,
     )
     return after, (
         Launch(state.name, incarnation),
@@ -151,16 +162,16 @@ def _come_up(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, 
     return _become_ready(spec, state, event, now)
 
 
-def _become_ready(_spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, now: float) -> Result:
-    ready_at = now if state.ready_at is None else state.ready_at
-    after = replace(state, phase=Phase.READY, ready_at=ready_at, ever_ready=True, reason="")
-    return after, (CancelTimer(Timer.START, state.name, state.incarnation),)
+def _become_ready(spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, now: float) -> Result:
+    after = replace(state, phase=Phase.READY, ready_at=now, ever_ready=True, reason="")
+    return after, (
+        CancelTimer(Timer.START, state.name, state.incarnation),
+        *watched(spec, state.name, state.incarnation),
+    )
 
 
-def _become_unready(
-    _spec: ComponentSpec, state: ComponentState, event: ComponentEvent, _now: float
-) -> Result:
-    return replace(state, phase=Phase.UNREADY, reason=cast("BecameUnready", event).reason), ()
+def _note_answer(_spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now: float) -> Result:
+    return replace(state, answer=cast("Checked", event).answer, answered_at=now), ()
 
 
 def _note_reason(_spec: ComponentSpec, state: ComponentState, event: ComponentEvent, _now: float) -> Result:
@@ -174,8 +185,10 @@ def _stop(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, _no
             after = replace(state, desired=Desired.DOWN, restart_asked=False, reason=reason)
         case RestartRequested():
             after = replace(state, restart_asked=True, reason="restarting")
-        case LivenessLost(reason=reason):
-            after = replace(state, reason=reason)
+        case DependencyLost(dependency=name, reason=why):
+            after = replace(state, restart_asked=True, loss=name, reason=f"{name} is lost: {why}")
+        case ReturnOver():
+            after = replace(state, restart_asked=True, loss="", reason=f"{state.loss} is back: restarting")
         case _:
             why = f": {state.reason}" if state.reason else ""
             after = replace(state, reason=f"not ready within {spec.start_timeout:g} s{why}")
@@ -192,6 +205,21 @@ def _restart(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, 
     if spec.overlap:
         return begun(state, now), ()
     return _stop(spec, state, event, now)
+
+
+def _follow(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now: float) -> Result:
+    """What it depends on is lost: go down with it, or go on and be restarted later."""
+    if spec.on_dependency_loss is DependencyLoss.STOP:
+        return _stop(spec, state, event, now)
+    return note(spec, state, event, now)
+
+
+def _return(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now: float) -> Result:
+    """Restart what has seen a loss; if a successor is on its way, that is the restart."""
+    if not spec.overlap:
+        return _stop(spec, state, event, now)
+    after, _ = forget(spec, state, event, now)
+    return (begun(after, now) if state.successor is None else after), ()
 
 
 def _want_up_again(
@@ -214,82 +242,6 @@ def _kill(_spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, _
     )
 
 
-def _end(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now: float) -> Result:
-    """The incarnation is over: stopped, completed, failed, or another try."""
-    ended = _blamed(state, cast("Exited", event).exit)
-    over = replace(state, last_exit=ended, pid=None, reason=_explained(spec, state, ended))
-    after, effects = _next_life(spec, over, ended, now)
-    return after, (
-        StopProbe(state.name, state.incarnation),
-        CancelTimer(Timer.START, state.name, state.incarnation),
-        CancelTimer(Timer.GRACE, state.name, state.incarnation),
-        *effects,
-    )
-
-
-def _blamed(state: ComponentState, ended: Exit) -> Exit:
-    """The exit as it is to be remembered: what the supervisor ended for its health did not end of its own accord."""
-    ended = replace(ended, killed=ended.killed or state.kills > 0)
-    unhealthy = state.phase is Phase.STOPPING and state.desired is Desired.UP and not state.restart_asked
-    if unhealthy and not ended.fatal:
-        return replace(ended, kind=ExitKind.UNHEALTHY, message=state.reason)
-    return ended
-
-
-def _explained(spec: ComponentSpec, state: ComponentState, ended: Exit) -> str:
-    if state.phase is Phase.STARTING and not ended.fatal and not (spec.oneshot and ended.ok):
-        return f"ended before it was ready: {ended.message}"
-    return ended.message
-
-
-def _next_life(spec: ComponentSpec, state: ComponentState, ended: Exit, now: float) -> Result:
-    if state.successor is not None:
-        return promoted(state, state.successor), ()
-    if state.desired is Desired.DOWN and state.retiring:
-        return replace(state, ended=True), ()
-    if state.desired is Desired.DOWN:
-        return replace(state, phase=Phase.STOPPED), ()
-    if state.restart_asked:
-        return replace(state, phase=Phase.WAITING, restart_asked=False), ()
-    if ended.fatal:
-        return replace(state, phase=Phase.FAILED), ()
-    if not _restarts(spec, ended):
-        return replace(state, phase=Phase.COMPLETED if ended.ok else Phase.FAILED), ()
-    if window_used_up(state.restarts, now, spec.restart):
-        gave_up = f"gave up after {spec.restart.max_restarts} restarts in {spec.restart.window:g} s"
-        return replace(state, phase=Phase.FAILED, reason=f"{state.reason} ({gave_up})"), ()
-    return _try_again(spec, state, now)
-
-
-def _restarts(spec: ComponentSpec, ended: Exit) -> bool:
-    if spec.oneshot and ended.ok:
-        return False
-    match spec.restart.policy:
-        case RestartPolicy.ALWAYS:
-            return True
-        case RestartPolicy.ON_FAILURE:
-            return not ended.ok
-        case RestartPolicy.NEVER:
-            return False
-
-
-def _try_again(spec: ComponentSpec, state: ComponentState, now: float) -> Result:
-    ready_for = 0.0 if state.ready_at is None else now - state.ready_at
-    failures = 0 if ready_for >= spec.restart.reset_after else state.failures
-    delay = jittered(backoff_delay(spec.restart, failures, ready_for), state.name, state.incarnation)
-    again = replace(
-        state,
-        failures=failures + 1,
-        restarts=(*within_window(state.restarts, now, spec.restart.window), now),
-        total_restarts=state.total_restarts + 1,
-    )
-    if delay == 0.0:
-        return replace(again, phase=Phase.WAITING), ()
-    return replace(again, phase=Phase.BACKOFF, next_attempt_at=now + delay), (
-        SetTimer(Timer.BACKOFF, state.name, state.incarnation, delay),
-    )
-
-
 # ---- the table ------------------------------------------------------------------------------------------------------------
 
 IGNORE: Action[Phase] = Action("ignore", (), ignore)
@@ -301,17 +253,29 @@ ABANDON = Action("abandon", (Phase.FAILED,), _abandon)
 NOTE_PROCESS: Action[Phase] = Action("note process", (), _note_process)
 COME_UP = Action("come up", (Phase.READY,), _come_up)
 BECOME_READY = Action("become ready", (Phase.READY,), _become_ready)
+NOTE_ANSWER: Action[Phase] = Action("note answer", (), _note_answer)
 NOTE_REASON: Action[Phase] = Action("note reason", (), _note_reason)
-BECOME_UNREADY = Action("become unready", (Phase.UNREADY,), _become_unready)
+RECOVER = Action("recover", (Phase.READY,), recover)
+BECOME_UNREADY = Action("become unready", (Phase.UNREADY,), become_unready)
+NOTE_FAILURE: Action[Phase] = Action("note failure", (), become_unready)
+HANG = Action("hang", (Phase.STOPPING, Phase.UNREADY), hang)
+HANG_NOT_READY = Action("hang while not ready", (Phase.STOPPING,), hang)
+TURN_AGAIN = Action("turn again", (Phase.READY,), turn_again)
 STOP = Action("stop", (Phase.STOPPING,), _stop)
 RESTART = Action("restart", (Phase.STOPPING,), _restart)
 WANT_UP_AGAIN: Action[Phase] = Action("want up again", (), _want_up_again)
 WANT_DOWN_INSTEAD: Action[Phase] = Action("want down instead", (), _want_down_instead)
 KILL: Action[Phase] = Action("kill", (), _kill)
-END_STARTING = Action("end starting", (Phase.WAITING, Phase.BACKOFF, Phase.COMPLETED, Phase.FAILED), _end)
-END = Action("end", (Phase.WAITING, Phase.BACKOFF, Phase.COMPLETED, Phase.FAILED, Phase.STARTING), _end)
+NOTE_LOSS: Action[Phase] = Action("note loss", (), note)
+FOLLOW = Action("follow", (Phase.STOPPING,), _follow)
+COME_BACK = Action("come back", (Phase.BACKOFF,), come_back)
+PREPARE_RETURN: Action[Phase] = Action("prepare return", (), prepare_return)
+FORGET_LOSS: Action[Phase] = Action("forget loss", (), forget)
+RETURN = Action("return", (Phase.STOPPING,), _return)
+END_STARTING = Action("end starting", (Phase.WAITING, Phase.BACKOFF, Phase.COMPLETED, Phase.FAILED), end)
+END = Action("end", (Phase.WAITING, Phase.BACKOFF, Phase.COMPLETED, Phase.FAILED, Phase.STARTING), end)
 END_STOPPING = Action(
-    "end stopping", (Phase.STOPPED, Phase.WAITING, Phase.BACKOFF, Phase.FAILED, Phase.STARTING), _end
+    "end stopping", (Phase.STOPPED, Phase.WAITING, Phase.BACKOFF, Phase.FAILED, Phase.STARTING), end
 )
 
 
@@ -361,6 +325,14 @@ TABLE: Mapping[type[ComponentEvent], Mapping[Phase, Action[Phase]]] = {
         waiting=ABANDON, starting=IGNORE, ready=IGNORE, unready=IGNORE, stopping=IGNORE,
         backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
     ),
+    DependencyLost: _row(
+        waiting=NOTE_LOSS, starting=FOLLOW, ready=FOLLOW, unready=FOLLOW, stopping=IGNORE,
+        backoff=NOTE_LOSS, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
+    ),
+    DependencyBack: _row(
+        waiting=COME_BACK, starting=PREPARE_RETURN, ready=PREPARE_RETURN, unready=PREPARE_RETURN, stopping=IGNORE,
+        backoff=FORGET_LOSS, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
+    ),
     Launched: _row(
         waiting=IGNORE, starting=NOTE_PROCESS, ready=NOTE_PROCESS, unready=NOTE_PROCESS, stopping=NOTE_PROCESS,
         backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
@@ -369,16 +341,24 @@ TABLE: Mapping[type[ComponentEvent], Mapping[Phase, Action[Phase]]] = {
         waiting=IGNORE, starting=COME_UP, ready=IGNORE, unready=IGNORE, stopping=IGNORE,
         backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
     ),
+    Checked: _row(
+        waiting=IGNORE, starting=NOTE_ANSWER, ready=NOTE_ANSWER, unready=NOTE_ANSWER, stopping=IGNORE,
+        backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
+    ),
     BecameReady: _row(
-        waiting=IGNORE, starting=BECOME_READY, ready=IGNORE, unready=BECOME_READY, stopping=IGNORE,
+        waiting=IGNORE, starting=BECOME_READY, ready=IGNORE, unready=RECOVER, stopping=IGNORE,
         backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
     ),
     BecameUnready: _row(
-        waiting=IGNORE, starting=NOTE_REASON, ready=BECOME_UNREADY, unready=IGNORE, stopping=IGNORE,
+        waiting=IGNORE, starting=NOTE_REASON, ready=BECOME_UNREADY, unready=NOTE_FAILURE, stopping=IGNORE,
         backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
     ),
     LivenessLost: _row(
-        waiting=IGNORE, starting=STOP, ready=STOP, unready=STOP, stopping=IGNORE,
+        waiting=IGNORE, starting=HANG_NOT_READY, ready=HANG, unready=HANG_NOT_READY, stopping=IGNORE,
+        backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
+    ),
+    LivenessBack: _row(
+        waiting=IGNORE, starting=IGNORE, ready=IGNORE, unready=TURN_AGAIN, stopping=IGNORE,
         backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
     ),
     StartDeadline: _row(
@@ -396,5 +376,9 @@ TABLE: Mapping[type[ComponentEvent], Mapping[Phase, Action[Phase]]] = {
     BackoffOver: _row(
         waiting=IGNORE, starting=IGNORE, ready=IGNORE, unready=IGNORE, stopping=IGNORE,
         backoff=RETRY, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
+    ),
+    ReturnOver: _row(
+        waiting=IGNORE, starting=STOP, ready=RETURN, unready=RETURN, stopping=IGNORE,
+        backoff=IGNORE, stopped=IGNORE, failed=IGNORE, completed=IGNORE,
     ),
 }  # fmt: skip

@@ -49,7 +49,7 @@ class Plan:
     Attributes:
         spec: the declaration, with ``mode`` decided.
         mode_reason: why this mode, for people.
-        components: every component by name, in declaration order, replicas one by one; whether it overlaps is decided.
+        components: every component by name, in declaration order, replicas one by one; whether it overlaps and is alone is decided.
         waves: names in order of start; the members of one wave do not depend on each other.
         dependents: for every component those that depend on it, directly or not.
         placement: for every component the name of the host that runs it.
@@ -107,7 +107,7 @@ def build(spec: LauncherSpec, surroundings: Surroundings = Surroundings()) -> Pl
     components = expanded(spec.components, shared)
     placement = {name: _host(component, mode) for name, component in components.items()}
     components = {
-        name: replace(component, overlap=_overlaps(component, placement[name]))
+        name: replace(component, overlap=_overlaps(component, placement[name]), alone=placement[name] != MAIN)
         for name, component in components.items()
     }
     problems = [

@@ -13,6 +13,7 @@ from enum import StrEnum, unique
 from typing import TYPE_CHECKING, cast
 
 from launcher.core.action import KILL_REPEAT, Action, Result, ignore
+from launcher.core.hang import watched
 from launcher.model.effects import (
     CancelTimer,
     Effect,
@@ -28,19 +29,25 @@ from launcher.model.events import (
     BackoffOver,
     BecameReady,
     BecameUnready,
+    Checked,
     DependenciesReady,
+    DependencyBack,
     DependencyFailed,
+    DependencyLost,
     Exited,
     GraceOver,
     IncarnationEvent,
     Launched,
+    LivenessBack,
     LivenessLost,
     RestartRequested,
+    ReturnOver,
     StartDeadline,
     Started,
     StartRequested,
     StopRequested,
 )
+from launcher.model.spec import DependencyLoss
 from launcher.model.state import ComponentState, Desired, Exit, ExitKind, Phase, Retiring, Successor
 
 if TYPE_CHECKING:
@@ -118,6 +125,9 @@ def promoted(state: ComponentState, successor: Successor) -> ComponentState:
         pid=successor.pid,
         start=successor.start,
         successor=None,
+        answer=None,
+        failing="",
+        hung_at=None,
     )
 
 
@@ -198,12 +208,18 @@ def _take_over(spec: ComponentSpec, state: ComponentState, _event: ComponentEven
         pid=successor.pid,
         start=successor.start,
         successor=None,
+        answer=None,
+        failing="",
+        hung_at=None,
         retiring=(*state.retiring, old),
     )
-    ready: Effect = CancelTimer(Timer.START, state.name, successor.incarnation)
+    ready: tuple[Effect, ...] = (
+        CancelTimer(Timer.START, state.name, successor.incarnation),
+        *watched(spec, state.name, successor.incarnation),
+    )
     if stopping:
-        return after, (ready,)
-    return after, (ready, *_asked_to_stop(spec, state.name, state.incarnation))
+        return after, ready
+    return after, (*ready, *_asked_to_stop(spec, state.name, state.incarnation))
 
 
 def _retire(spec: ComponentSpec, state: ComponentState, _event: ComponentEvent, now: float) -> Result:
@@ -218,6 +234,13 @@ def _supersede(spec: ComponentSpec, state: ComponentState, event: ComponentEvent
     """Whoever asks again wants what is there now, perhaps newer code: another successor takes the place of this one."""
     after, effects = _retire(spec, state, event, now)
     return begun(after, now), effects
+
+
+def _follow(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now: float) -> Result:
+    """What the component depends on is lost: the successor has begun with what is gone, and is of no use to anybody."""
+    if spec.on_dependency_loss is DependencyLoss.STOP:
+        return _retire(spec, state, event, now)
+    return _supersede(spec, state, event, now)
 
 
 def _give_up(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now: float) -> Result:
@@ -301,6 +324,7 @@ COME_UP = Action("come up", (Stage.CURRENT,), _come_up)
 TAKE_OVER = Action("take over", (Stage.CURRENT,), _take_over)
 RETIRE = Action("retire", (Stage.RETIRING,), _retire)
 SUPERSEDE = Action("supersede", (Stage.RETIRING,), _supersede)
+FOLLOW = Action("follow", (Stage.RETIRING,), _follow)
 GIVE_UP_WAITING = Action("give up waiting", (Stage.GONE,), _give_up)
 GIVE_UP = Action("give up", (Stage.RETIRING,), _give_up)
 END_EARLY = Action("end early", (Stage.GONE,), _end_early)
@@ -320,14 +344,19 @@ BESIDE: Mapping[type[ComponentEvent], Mapping[Stage, Action[Stage]]] = {
     RestartRequested: _row(waiting=IGNORE, starting=SUPERSEDE, retiring=IGNORE),
     DependenciesReady: _row(waiting=LAUNCH, starting=IGNORE, retiring=IGNORE),
     DependencyFailed: _row(waiting=GIVE_UP_WAITING, starting=IGNORE, retiring=IGNORE),
+    DependencyLost: _row(waiting=IGNORE, starting=FOLLOW, retiring=IGNORE),
+    DependencyBack: _row(waiting=IGNORE, starting=IGNORE, retiring=IGNORE),
     Launched: _row(waiting=IGNORE, starting=NOTE_PROCESS, retiring=NOTE_OLD_PROCESS),
     Started: _row(waiting=IGNORE, starting=COME_UP, retiring=IGNORE),
+    Checked: _row(waiting=IGNORE, starting=IGNORE, retiring=IGNORE),
     BecameReady: _row(waiting=IGNORE, starting=TAKE_OVER, retiring=IGNORE),
     BecameUnready: _row(waiting=IGNORE, starting=NOTE_REASON, retiring=IGNORE),
     LivenessLost: _row(waiting=IGNORE, starting=GIVE_UP, retiring=IGNORE),
+    LivenessBack: _row(waiting=IGNORE, starting=IGNORE, retiring=IGNORE),
     StartDeadline: _row(waiting=IGNORE, starting=GIVE_UP, retiring=IGNORE),
     Exited: _row(waiting=IGNORE, starting=END_EARLY, retiring=END),
     GraceOver: _row(waiting=IGNORE, starting=IGNORE, retiring=KILL),
     BackoffOver: _row(waiting=IGNORE, starting=IGNORE, retiring=IGNORE),
+    ReturnOver: _row(waiting=IGNORE, starting=IGNORE, retiring=IGNORE),
 }
 """What happens when an event (row) meets an incarnation beside the current one (column)."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from launcher.core.hold import held
+from launcher.core.loss import needs
 from launcher.core.waits import waits_for
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ class View:
     def waits_for(self, name: str) -> tuple[Wait, ...]:
         """What the component still needs before it can start."""
         return waits_for(self.plan, self.fleet, name)
+
+    def needs(self, name: str) -> tuple[Wait, ...]:
+        """What the running component depends on and does not have just now."""
+        return needs(self.plan, self.fleet, name)
 
     def held(self, name: str) -> bool:
         """Whether the launcher answers the clients of the component with 503, because nobody serves it."""

@@ -49,12 +49,12 @@ def unmet(plan: Plan, fleet: FleetState, name: str) -> Iterator[Wait]:
             if not dependency.up:
                 since = dependency.since if dependency.watched_since is None else dependency.watched_since
                 yield Wait(needed, dependency.reason or "not checked yet", since)
-        elif not _satisfied(plan, fleet.components[needed]):
+        elif not satisfied(plan, fleet.components[needed]):
             state = fleet.components[needed]
             yield Wait(needed, f"{state.phase}{f' ({state.reason})' if state.reason else ''}", state.since)
 
 
-def _satisfied(plan: Plan, state: ComponentState) -> bool:
+def satisfied(plan: Plan, state: ComponentState) -> bool:
     """Whether dependents of this component may start: it is ready, or, as a one-shot, has completed."""
     if plan.components[state.name].oneshot:
         return state.phase is Phase.COMPLETED

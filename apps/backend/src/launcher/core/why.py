@@ -14,7 +14,6 @@ from launcher.core.causes import (
     because,
     cause_of_component,
     cause_of_dependency,
-    checked_of,
     kept_for_others,
     kept_loop,
     processes_of,
@@ -268,13 +267,12 @@ def _identified(state: ComponentState) -> str:
 
 
 def _last_check(view: View, state: ComponentState) -> list[str]:
-    checked = checked_of(view, state)
-    if checked is None:
+    answer = state.answer
+    if answer is None:
         return []
-    said = "succeeded" if checked.ok else f"said: {checked.reason}"
-    return [
-        f"Its last check, {duration(view.now - checked.at)} ago, took {duration(checked.latency)} and {said}."
-    ]
+    said = "succeeded" if answer.ok else f"said: {answer.reason}"
+    ago = duration(view.now - state.answered_at)
+    return [f"Its last check, {ago} ago, took {duration(answer.latency)} and {said}."]
 
 
 def _hint(state: ComponentState) -> list[str]:

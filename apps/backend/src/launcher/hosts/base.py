@@ -32,5 +32,8 @@ class Host(Protocol):
     def kill(self, component: str, incarnation: int) -> None:
         """End an incarnation by force; an unknown or ended one is no error."""
 
+    def show_stacks(self, component: str, incarnation: int) -> None:
+        """Write into the log where every thread of the process of an incarnation stands, as far as that can be known."""
+
     async def close(self) -> None:
         """End what is left; afterwards nothing of this host exists."""

@@ -13,7 +13,8 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from concurrent.futures import Future
+from dataclasses import asdict, replace
 from functools import partial
 from types import FrameType
 
@@ -23,6 +24,8 @@ from launcher.hosts.inline import InlineHost
 from launcher.hosts.linux import die_with_parent
 from launcher.hosts.preload import imported
 from launcher.hosts.pulse import Left
+from launcher.hosts.stacks import STACKS
+from launcher.model.answers import Answer
 from launcher.model.events import Event, Exited, Started
 from launcher.model.logs import LOST, LogLine, Stream
 from launcher.model.state import Exit
@@ -50,6 +53,8 @@ def live(end: socket.socket, sockets: Sequence[int] | None = None) -> None:
         return
     # To the real stderr, which the host reads: a crash in native code is told by its stacks.
     faulthandler.enable()
+    # The handler is in C: it also answers while the loop is blocked, a lock is waited for, or native code holds the interpreter lock.
+    faulthandler.register(STACKS, all_threads=True)
     _Child(channel, setup).run()
 
 
@@ -103,6 +108,9 @@ class _Child:
         if fresh:
             self._channel.send({"imported": fresh})
 
+    def _tell_answer(self, answer: Future[Answer]) -> None:
+        self._channel.send({"checked": asdict(answer.result())})
+
     def _log(self, line: LogLine) -> None:
         self._channel.send_line(pipe.of_line(line), self._dropped)
 
@@ -138,6 +146,10 @@ class _Child:
                 self._stop()
             elif "ask" in message:
                 self._host.knock(partial(self._answer, message["ask"]))
+            elif "ping" in message:
+                self._channel.send({"alive": True})
+            elif "check" in message:
+                self._host.check(*self._identity, message["check"]).add_done_callback(self._tell_answer)
 
     def _answer(self, number: int, at: float, left: Left) -> None:
         self._channel.send({"answer": [number, at, left]})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import sys
@@ -16,6 +15,7 @@ from launcher.components.identity import Identity
 from launcher.hosts.base import Log, Report
 from launcher.hosts.ends import of_status
 from launcher.hosts.lives import Lives
+from launcher.hosts.lookout import Lookout
 from launcher.hosts.notify import NotifySocket, Said
 from launcher.hosts.program import failure, refusal
 from launcher.hosts.resource import resource_for
@@ -46,14 +46,16 @@ class CommandHost(Lives):
         log: Log,
         sockets: Mapping[str, Sequence[socket.socket]] | None = None,
     ) -> None:
-        super().__init__(report)
+        self._lookout = Lookout(report, log)
+        super().__init__(self._lookout.report)
         self._spec = spec
-        self._log = log
+        self._log = self._lookout.line
         self._sockets = sockets or {}
 
     def launch(self, spec: ComponentSpec, incarnation: int) -> None:
         """Start a command."""
         identity = Identity(spec.name, incarnation)
+        self._lookout.expect(spec, incarnation)
         sockets = self._sockets.get(spec.name, ())
         life = _Life(self._spec, spec, incarnation, sockets, self._report, self._log)
         refused = life.start()
@@ -82,7 +84,6 @@ class _Life:
         self._report = report
         self._log = log
         self._notify: NotifySocket | None = None
-        self._pattern: re.Pattern[str] | None = None
         self._ready = False
         self._stopping = False
         self.child: Child | None = None
@@ -91,8 +92,6 @@ class _Life:
         """Start the command; return why that cannot be, or nothing."""
         directory = self._spec.directory or self._launcher.root
         probe = self._spec.ready
-        if probe is not None and probe.kind is ProbeKind.LOG:
-            self._pattern = re.compile(probe.target)
         environment = environment_for(
             self._launcher.environment, self._spec.environment, self._own_variables()
         )
@@ -167,8 +166,6 @@ class _Life:
     def _on_line(self, descriptor: int, line: str) -> None:
         stream = Stream.STDOUT if descriptor == 1 else Stream.STDERR
         self._log(LogLine(time.time(), self._identity.component, stream, line, self._identity.incarnation))
-        if self._pattern is not None and not self._ready and self._pattern.search(line):
-            self._on_ready()
 
     def _on_ready(self) -> None:
         if not self._ready:

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
@@ -22,11 +22,14 @@ from launcher.components.context import ContextExecutor
 from launcher.components.identity import CURRENT, NOBODY, Identity
 from launcher.components.load import Loader
 from launcher.components.output import Capture
+from launcher.components.stacks import all_stacks, place_of, whose_turn
 from launcher.hosts.base import Log, Report
-from launcher.hosts.pulse import Left, standing
+from launcher.hosts.lookout import Lookout
+from launcher.hosts.pulse import Left
 from launcher.hosts.resource import claim
 from launcher.hosts.runner import ComponentRunner
 from launcher.hosts.signals import KeptSignals
+from launcher.model.answers import Answer
 from launcher.model.events import Event, Exited, Started
 from launcher.model.spec import ComponentSpec, LauncherSpec
 from launcher.model.state import Exit, ExitKind
@@ -67,8 +70,10 @@ class InlineHost:
         self._spec = spec
         self._components = components
         self._sockets = sockets
-        self._capture = Capture(log, spec.log_level, fallback)
+        self._lookout = Lookout(report, log)
+        self._capture = Capture(self._lookout.line, spec.log_level, fallback)
         self._signals = KeptSignals(self._capture.say)
+        report = self._lookout.report
         self._report = self._reclaiming(report) if fallback == NOBODY else report
         self._on_loop = on_loop
         self._on_stuck = on_stuck
@@ -81,14 +86,17 @@ class InlineHost:
         self._lock = threading.RLock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._posted: list[Callable[[], None]] = []
-        self._over: Future[None] | None = None
+        self._pinged: Future[None] | None = None
+        self._shown: Future[None] | None = None
         self._thread = 0
+        self._over: Future[None] | None = None
         self._closed = False
 
     # -- from any thread --
 
     def launch(self, spec: ComponentSpec, incarnation: int) -> None:
         """Begin to start an incarnation; before `run` it is kept until the loop runs."""
+        self._lookout.expect(spec, incarnation)
         if not self._post(partial(self._launch, spec, incarnation)):
             ended = Exit(ExitKind.UNSTARTABLE, "the host has ended")
             self._report(Exited(spec.name, incarnation, ended))
@@ -96,6 +104,44 @@ class InlineHost:
     def request_stop(self, component: str, incarnation: int) -> None:
         """Ask an incarnation to end."""
         self._post(lambda: self._running().request_stop(component, incarnation))
+
+    def check(self, component: str, incarnation: int, timeout: float) -> Future[Answer]:
+        """Have the component's own code say whether it is ready; as long as the loop is blocked there is no answer."""
+        answer: Future[Answer] = Future()
+
+        def answered(told: Answer) -> None:
+            with suppress(InvalidStateError):  # nobody waits any more
+                answer.set_result(told)
+
+        if not self._post(lambda: self._running().check(component, incarnation, timeout, answered)):
+            answered(Answer(False, 0.0, "the host has ended"))
+        return answer
+
+    def ping(self) -> Future[None]:
+        """Return what is done as soon as the loop turns; all who ask meanwhile get the same."""
+        with self._lock:
+            if self._pinged is None or self._pinged.done():
+                pinged: Future[None] = Future()
+                self._pinged = pinged
+                self._post(partial(_turned, pinged))
+            return self._pinged
+
+    def blocking(self) -> str:
+        """Return which component keeps the loop from turning, and where: ``worker at jobs.py:7 (run)``; empty when that is not known."""
+        where, who = self.standing()
+        return f"{who or 'somebody'} at {where}" if where else who
+
+    def show_stacks(self, component: str, incarnation: int) -> None:
+        """Write where every thread of this process stands into the log, once for as long as the loop does not turn."""
+        with self._lock:
+            shown, self._shown = self._shown, self._pinged
+        if shown is not None and shown is self._shown:
+            return
+        loop = self._loop
+        blamed = NOBODY if loop is None else whose_turn(loop)
+        owner = Identity(component, incarnation) if blamed == NOBODY else blamed
+        for line in ("the event loop does not turn; the stack of each thread:", *all_stacks().splitlines()):
+            self._capture.say(owner, line, "ERROR")
 
     def request_stop_of_all(self) -> None:
         """Ask every incarnation to end."""
@@ -118,9 +164,12 @@ class InlineHost:
             return True
 
     def standing(self) -> tuple[str, str]:
-        """Return which line keeps the loop, and whose it is, as far as that can be seen: see `standing`."""
+        """Return the line of the user's own code that keeps the loop, and the component whose task that is.
+
+        Either may be empty: nothing stops the loop's thread meanwhile, and not everything on a loop is a task.
+        """
         loop = self._loop
-        return ("", "") if loop is None else standing(self._thread, loop)
+        return ("", "") if loop is None else (place_of(self._thread), whose_turn(loop).component)
 
     async def close(self) -> None:
         """End what is left and wait until `run` has returned; that is never when a component blocks the loop."""
@@ -282,6 +331,11 @@ class InlineHost:
         finally:
             if token is not None:
                 CURRENT.reset(token)
+
+
+def _turned(pinged: Future[None]) -> None:
+    with suppress(InvalidStateError):  # nobody waits any more
+        pinged.set_result(None)
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:

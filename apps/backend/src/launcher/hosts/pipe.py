@@ -1,8 +1,9 @@
 """The few messages between a process host and its child: JSON, one per line, over a socket pair.
 
-The setup, ``stop`` and ``ask`` go down; ``launched``, ``started``, ``imported``, ``exited``, ``log`` and ``answer`` come up. Everything is written synchronously: what was
-said before a crash lies in the kernel's buffer and is read afterwards. A slow reader makes the writer wait, as every pipe does; one that stalls does
-not: what is said meanwhile is kept here, within a bound, and sent in order when it reads again.
+The setup, ``stop``, ``check``, ``ping`` and ``ask`` go down; ``launched``, ``started``, ``imported``, ``checked``, ``alive``, ``answer``, ``exited`` and
+``log`` come up. Everything is written synchronously: what was said before a crash lies in the kernel's buffer and is read afterwards. A slow reader
+makes the writer wait, as every pipe does; one that stalls does not: what is said meanwhile is kept here, within a bound, and sent in order when it
+reads again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 from launcher.model.events import Event, Exited, Launched, Started
 from launcher.model.logs import LogLine, Stream
-from launcher.model.spec import ComponentSpec, Kind, LauncherSpec, TaskDeath
+from launcher.model.spec import ComponentSpec, Kind, LauncherSpec, Probe, ProbeKind, TaskDeath
 from launcher.model.state import Exit, ExitKind
 
 BUFFER = 4 * 1024 * 1024
@@ -243,6 +244,7 @@ def of_setup(setup: Setup) -> Message:
         "on_task_death": spec.on_task_death,
         "access_log": spec.access_log,
         "root_path": spec.root_path,
+        "call": spec.ready.target if spec.ready is not None and spec.ready.kind is ProbeKind.CALL else "",
     }
     launcher = {
         "name": setup.launcher.name,
@@ -263,6 +265,8 @@ def to_setup(message: Message) -> Setup:
     """Return the setup that a message holds."""
     component = message["component"]
     component["kind"] = Kind(component["kind"])
+    call = component.pop("call")
+    component["ready"] = Probe(ProbeKind.CALL, call) if call else None
     component["on_task_death"] = TaskDeath(component["on_task_death"])
     launcher = message["launcher"]
     launcher["pythonpath"] = tuple(launcher["pythonpath"])

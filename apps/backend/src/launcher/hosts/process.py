@@ -19,11 +19,14 @@ from launcher.hosts.base import Log, Report
 from launcher.hosts.door import opened
 from launcher.hosts.ends import of_status
 from launcher.hosts.lives import Lives
+from launcher.hosts.lookout import Lookout
 from launcher.hosts.pulse import Pulse
 from launcher.hosts.resource import resource_for
 from launcher.hosts.spawn import Born, Child, Program, environment_for, start
+from launcher.hosts.stacks import STACKS
 from launcher.hosts.tree import Family
 from launcher.hosts.warm import Birth, Warm
+from launcher.model.answers import Answer
 from launcher.model.events import Exited, Launched, Started
 from launcher.model.logs import LogLine, Stream, clipped
 from launcher.model.spec import Bind, ComponentSpec, LauncherSpec
@@ -48,10 +51,11 @@ class ProcessHost(Lives):
         log: Log,
         warm: Warm | None = None,
     ) -> None:
-        super().__init__(report)
+        self._lookout = Lookout(report, log)
+        super().__init__(self._lookout.report)
         self._spec = spec
         self._sockets = sockets
-        self._log = log
+        self._log = self._lookout.line
         self._warm = warm
         self._doors: dict[Identity, Bind] = {}
 
@@ -71,12 +75,33 @@ class ProcessHost(Lives):
         except OSError as error:
             self._report(Exited(*identity, _unborn(error)))
             return
+        self._lookout.expect(spec, incarnation)
         sockets = (*self._sockets.get(spec.declared_name, ()), *door)
         life = _Life(self._spec, spec, incarnation, sockets, door, self._report, self._log, self._warm)
         self._doors = {other: bind for other, bind in self._doors.items() if other in self._lives}
         if address is not None:
             self._doors[identity] = address
         self.begin(identity, life)
+
+    def check(self, component: str, incarnation: int, timeout: float) -> asyncio.Future[Answer]:
+        """Have the component's own code say whether it is ready; as long as its loop is blocked there is no answer."""
+        life = self._lives.get(Identity(component, incarnation))
+        if isinstance(life, _Life):
+            return life.check(timeout)
+        ended: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        ended.set_result(Answer(False, 0.0, "it is not running"))
+        return ended
+
+    def ping(self, component: str, incarnation: int) -> asyncio.Future[None]:
+        """Return what is done as soon as the loop of an incarnation turns; for one that does not run, never."""
+        life = self._lives.get(Identity(component, incarnation))
+        return life.ping() if isinstance(life, _Life) else asyncio.get_running_loop().create_future()
+
+    def show_stacks(self, component: str, incarnation: int) -> None:
+        """Have the child write where its threads stand; one that is stopped (SIGSTOP) does not."""
+        life = self._lives.get(Identity(component, incarnation))
+        if isinstance(life, _Life):
+            life.show_stacks()
 
     async def close(self) -> None:
         """Kill what is left, wait until it is gone, and let the zygote go."""
@@ -109,6 +134,9 @@ class _Life:
         self._warm = warm
         self._ended: Exit | None = None
         self._imported = False
+        self._asked: asyncio.Future[Answer] | None = None
+        self._asked_at = 0.0
+        self._pinged: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._unwanted = asyncio.Event()
         self._channel: pipe.Channel | None = None
@@ -133,6 +161,48 @@ class _Life:
         if self._child is not None:
             self._child.kill()
 
+    def check(self, timeout: float) -> asyncio.Future[Answer]:
+        """Ask the child's loop; only once until it answers, since a child that does not read must not fill the channel."""
+        answer: asyncio.Future[Answer] = self._loop.create_future()
+        now = self._loop.time()
+        if self._channel is None or self._ended is not None:
+            answer.set_result(Answer(False, 0.0, "it is not running"))
+        elif self._asked is not None:
+            answer.set_result(
+                Answer(False, 0.0, f"its event loop has not answered for {now - self._asked_at:.0f} s")
+            )
+        else:
+            self._asked, self._asked_at = answer, now
+            self._channel.send({"check": timeout})
+        return answer
+
+    def ping(self) -> asyncio.Future[None]:
+        """Ask for a sign of life; as long as there is none, it is not asked again, for the same reason."""
+        if self._channel is None or self._ended is not None:
+            return self._loop.create_future()
+        if self._pinged is None or self._pinged.done():
+            self._pinged = self._loop.create_future()
+            self._channel.send({"ping": True})
+        return self._pinged
+
+    def show_stacks(self) -> None:
+        """Ask for the stacks of all threads, which come as lines of its standard error."""
+        text = (
+            "its event loop does not turn; the stack of each of its threads follows, if it can still write it"
+        )
+        self._log(
+            LogLine(
+                time.time(),
+                self._identity.component,
+                Stream.LAUNCHER,
+                text,
+                self._identity.incarnation,
+                level="ERROR",
+            )
+        )
+        if self._child is not None:
+            self._child.signal_alone(STACKS)
+
     async def end(self) -> Exit:
         """Start the child, wait until nothing is left of the incarnation, and return how it ended."""
         try:
@@ -146,6 +216,7 @@ class _Life:
             await asyncio.sleep(0)
         self._loop.remove_reader(channel.fileno())
         channel.close()
+        self._answered(Answer(False, 0.0, "it has ended"))
         if self._ended is None:
             ended = of_status(status, killed=child.killed, starved=child.starved)
             return replace(ended, spent=child.spent)
@@ -245,11 +316,20 @@ class _Life:
             self._imported = True
         elif "started" in message:
             self._report(Started(*self._identity))
+        elif "alive" in message:
+            if self._pinged is not None and not self._pinged.done():
+                self._pinged.set_result(None)
+        elif "checked" in message:
+            self._answered(Answer(**message["checked"]))
         elif "exited" in message:
             self._ended = pipe.to_exit(message)
         elif "answer" in message:
             self.pulse.answer(*message["answer"])
-        elif "imported" in message and self._warm is not None:
+        else:
+            self._take_rarely(message)
+
+    def _take_rarely(self, message: pipe.Message) -> None:
+        if "imported" in message and self._warm is not None:
             self._warm.learn(self._spec.declared_name, message["imported"])
         elif "torn" in message:
             self._log(self._torn(message["torn"]))
@@ -265,6 +345,11 @@ class _Life:
             self._identity.incarnation,
             "WARNING",
         )
+
+    def _answered(self, answer: Answer) -> None:
+        asked, self._asked = self._asked, None
+        if asked is not None and not asked.done():
+            asked.set_result(answer)
 
     def _on_raw_line(self, descriptor: int, line: str) -> None:
         """Take what was written past Python: by native code, by the interpreter, by programs the component started."""

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from types import FrameType
 
-from launcher.components.blame import is_own, shown
-from launcher.components.scope import ComponentTask
 from launcher.model.usage import Beat
 
 Left = Mapping[str, Sequence[str]]
@@ -84,28 +79,3 @@ class Pulse:
         if self._asked is not None:
             return Beat(now - self._asked, answered=False, tasks=tasks)
         return None if self._lag is None else Beat(self._lag, tasks=tasks)
-
-
-def standing(thread: int, loop: asyncio.AbstractEventLoop) -> tuple[str, str]:
-    """Return the line of the user's own code that a thread of this process executes, and the component whose task that is.
-
-    Either may be empty: nothing stops the other thread meanwhile, and not everything on a loop is a task.
-    """
-    frame = sys._current_frames().get(thread)  # noqa: SLF001  # the documented way to see another thread's stack
-    where = _own_line(frame)
-    component = ""
-    with suppress(RuntimeError):
-        task = asyncio.current_task(loop)
-        if isinstance(task, ComponentTask):
-            component = task.identity.component
-    return where, component
-
-
-def _own_line(frame: FrameType | None) -> str:
-    """Return ``file:line (function)`` of the innermost frame of the user's own code."""
-    while frame is not None:
-        code = frame.f_code
-        if is_own(code.co_filename):
-            return f"{shown(code.co_filename, frame.f_lineno)} ({code.co_qualname})"
-        frame = frame.f_back
-    return ""

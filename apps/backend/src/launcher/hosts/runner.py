@@ -22,6 +22,7 @@ from launcher.components.output import Capture
 from launcher.components.scope import ComponentTask, Death, Scope, Scopes, described
 from launcher.hosts.base import Report
 from launcher.hosts.ends import of_death, of_error
+from launcher.model.answers import Answer
 from launcher.model.events import Exited, Launched, Started
 from launcher.model.spec import ComponentSpec, TaskDeath
 from launcher.model.state import Exit, ExitKind
@@ -42,6 +43,8 @@ class Life:
     death: Death | None = None
     killed: bool = False
     ended: Exit | None = None
+    context: Context | None = None
+    asked: set[asyncio.Task[Answer]] = field(default_factory=set)
 
 
 class ComponentRunner:
@@ -85,6 +88,7 @@ class ComponentRunner:
         self._scopes.open(identity, scope)
         context = self._base.copy()
         context.run(CURRENT.set, identity)
+        life.context = context.copy()
         context.run(self._begin, life)
 
     def request_stop(self, component: str, incarnation: int) -> None:
@@ -92,6 +96,27 @@ class ComponentRunner:
         life = self._lives.get(Identity(component, incarnation))
         if life is not None:
             life.stopping.set()
+
+    def check(
+        self, component: str, incarnation: int, timeout: float, answered: Callable[[Answer], None]
+    ) -> None:
+        """Have the component's own code say whether it is ready; ``answered`` is called once, on this thread."""
+        life = self._lives.get(Identity(component, incarnation))
+        question = None if life is None else self._loader.question(life.spec)
+        if life is None or question is None or life.ended is not None:
+            answered(Answer(False, 0.0, "it is not running"))
+            return
+
+        def done(task: asyncio.Task[Answer]) -> None:
+            asked.discard(task)
+            answered(Answer(False, 0.0, "it has ended") if task.cancelled() else task.result())
+
+        asked = life.asked
+        task = self._loop.create_task(
+            question.ask(timeout), name=f"check of {component}", context=life.context
+        )
+        asked.add(task)
+        task.add_done_callback(done)
 
     def request_stop_of_all(self) -> None:
         """Ask every life to end."""
@@ -169,6 +194,8 @@ class ComponentRunner:
     def _conclude(self, life: Life) -> None:
         """The component's own run is over; see that nothing of it stays."""
         life.ended = self._exit_of(life)
+        for task in life.asked:
+            task.cancel()
         leaked = [task for task in life.scope.pending() if not task.cancelling()]
         if leaked and not life.killed:
             names = ", ".join(described(task) for task in leaked)

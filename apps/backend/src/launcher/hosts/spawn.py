@@ -186,6 +186,12 @@ class Child:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, number)
 
+    def signal_alone(self, number: int) -> None:
+        """Send a signal to the process, not to its group."""
+        if not self._collected:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(self.pid, number)
+
     def kill(self) -> None:
         """Kill the process and its whole family now."""
         self.killed = True

@@ -13,6 +13,7 @@ class Timer(StrEnum):
     START = "start"
     GRACE = "grace"
     BACKOFF = "backoff"
+    RETURN = "return"
     DEPENDENCY = "dependency"
     SHUTDOWN = "shutdown"
 
@@ -55,8 +56,24 @@ class StartProbe(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class StartHeartbeat(Effect):
+    """Begin to watch whether the event loop of the incarnation turns."""
+
+    component: str
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
 class StopProbe(Effect):
-    """Stop asking."""
+    """Stop asking, and stop watching."""
+
+    component: str
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShowStacks(Effect):
+    """Write into the log where every thread of the process of the incarnation stands."""
 
     component: str
     incarnation: int

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from launcher.model.state import Role
 
 if TYPE_CHECKING:
+    from launcher.model.answers import Answer
     from launcher.model.state import Desired, Exit, Phase
 
 
@@ -63,6 +64,24 @@ class DependencyFailed(ComponentEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class DependencyLost(ComponentEvent):
+    """Something the component depends on was there and is lost; made by the fleet only, for components that do not keep going.
+
+    Attributes:
+        dependency: the component or external service.
+        reason: what became of it, for people.
+    """
+
+    dependency: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DependencyBack(ComponentEvent):
+    """All that the component depends on is ready again after something was lost; made by the fleet only."""
+
+
+@dataclass(frozen=True, slots=True)
 class Launched(IncarnationEvent):
     """The incarnation exists.
 
@@ -78,6 +97,13 @@ class Launched(IncarnationEvent):
 @dataclass(frozen=True, slots=True)
 class Started(IncarnationEvent):
     """The component itself says that its start is complete: lifespan done and listening, agent started, process spawned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked(IncarnationEvent):
+    """The readiness probe was answered, or not; what that means is told by other events."""
+
+    answer: Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +126,11 @@ class LivenessLost(IncarnationEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class LivenessBack(IncarnationEvent):
+    """The incarnation gives signs of life again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Exited(IncarnationEvent):
     """The incarnation is over: task ended, or process and its whole group gone."""
 
@@ -119,6 +150,11 @@ class GraceOver(IncarnationEvent):
 @dataclass(frozen=True, slots=True)
 class BackoffOver(IncarnationEvent):
     """The delay before the next start is over; ``incarnation`` is the life that ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnOver(IncarnationEvent):
+    """What was lost has been back for long enough to restart the incarnation that saw the loss."""
 
 
 # ---- about dependencies and the whole backend ------------------------------------------------------------------------------

@@ -66,6 +66,8 @@ class ProbeKind(StrEnum):
     """A command exits with 0."""
     LOG = "log"
     """A line of output matches a regular expression."""
+    CALL = "call"
+    """A function of the component's own code, called in the process that runs it, returns anything true, or nothing."""
     NOTIFY = "notify"
     """The command sends ``READY=1`` to ``$NOTIFY_SOCKET`` (systemd's protocol)."""
     ALIVE = "alive"
@@ -78,6 +80,18 @@ class TaskDeath(StrEnum):
 
     RESTART = "restart"
     LOG = "log"
+
+
+@unique
+class DependencyLoss(StrEnum):
+    """What a component does when something that it depends on is lost after it was ready."""
+
+    KEEP = "keep"
+    """Goes on; it decides for itself."""
+    STOP = "stop"
+    """Is stopped, and started again when all that it depends on is back."""
+    RESTART = "restart"
+    """Goes on, and is restarted once when all that it depends on is back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +119,7 @@ class Probe:
 
     Attributes:
         kind: the way of asking.
-        target: path or URL, ``address:port``, regular expression, or shell-free command line, by kind.
+        target: path or URL, ``address:port``, regular expression, shell-free command line, or ``module:attribute``, by kind.
         argv: the argument vector of an ``exec`` probe.
         interval: pause between two checks while starting.
         period: pause between two checks once ready (10 s as in Kubernetes); after a failed check it is one second.
@@ -163,7 +177,10 @@ class ComponentSpec:
         bind: address that the supervisor binds for it (kind ``asgi``), or that it is known to bind itself (``command``).
         inherit_socket: the supervisor binds the address and hands the listening socket over (kind ``command``).
         depends_on: components and dependencies that must be ready (one-shots: completed) before it starts.
+        on_dependency_loss: what follows when one of these is lost after the component was ready.
         ready: extra readiness probe on top of what the component itself tells; ``None`` for none.
+        heartbeat: the event loop of a ready component has to turn at least once in this time, in seconds; 0 for no watch.
+        alone: whether it runs in a process of its own, which can be killed; decided by the plan.
         start_timeout: a component that is not ready by then is stopped, and the start counts as failed.
         stop_grace: time between the request to stop and the kill.
         stop_signal: name of the signal that asks a process to stop.
@@ -191,6 +208,7 @@ class ComponentSpec:
     bind: Bind | None = None
     inherit_socket: bool = False
     depends_on: tuple[str, ...] = ()
+    on_dependency_loss: DependencyLoss = DependencyLoss.KEEP
     ready: Probe | None = None
     restart: Restart = Restart()
     start_timeout: float = 60.0
@@ -210,6 +228,8 @@ class ComponentSpec:
         """Whether the supervisor binds its address and holds it for all of its incarnations."""
         return self.bind is not None and (self.kind is Kind.ASGI or self.inherit_socket)
 
+    heartbeat: float = 0.0
+    alone: bool = True
     overlap: bool | None = None
     replicas: int = 1
     replica: int = 1

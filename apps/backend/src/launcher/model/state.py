@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from launcher.model.answers import Answer
+
 
 @unique
 class Phase(StrEnum):
@@ -19,7 +21,7 @@ class Phase(StrEnum):
     STARTING = "starting"
     READY = "ready"
     UNREADY = "unready"
-    """Was ready, runs, but its readiness probe fails. Never a reason to restart it."""
+    """Was ready, runs, but its readiness probe fails, or the event loop that it shares does not turn. Never a reason to restart it."""
     STOPPING = "stopping"
     BACKOFF = "backoff"
     """Ended; will be started again when the delay is over."""
@@ -196,6 +198,13 @@ class ComponentState:
         retiring: earlier incarnations, and given up successors, that have not ended; oldest first.
         newest: highest number that a successor, or a replica of this name that has left, was given; 0 for none.
         failed_restart: why the last successor did not take over; ``None`` when it did, or there was none.
+        answer: the last answer of the current incarnation to its readiness probe; ``None`` when it was not asked.
+        answered_at: when that came.
+        failing: why the readiness probe of the current incarnation fails since it was ready; empty when it does not.
+        hung_at: since when its event loop is known not to turn; ``None`` when it does, or nobody looks.
+        loss: what it depends on, was lost, and takes it along: it waits for its return without a deadline, or is restarted then. Empty for
+            nothing.
+        returns_at: when it is restarted because what was lost is back; ``None`` when it is not.
     """
 
     name: str
@@ -221,6 +230,12 @@ class ComponentState:
     retiring: tuple[Retiring, ...] = ()
     newest: int = 0
     failed_restart: Exit | None = None
+    answer: Answer | None = None
+    answered_at: float = 0.0
+    failing: str = ""
+    hung_at: float | None = None
+    loss: str = ""
+    returns_at: float | None = None
 
     @property
     def lives(self) -> tuple[int, ...]:
@@ -241,7 +256,10 @@ class DependencyState:
     """What is known of an external service.
 
     Attributes:
-        up: ``None`` before the first check.
+        up: the last answer; ``None`` before the first check.
+        usable: the verdict on several answers, which components follow: false after three failed checks in a row, true after one that
+            succeeded. ``None`` before the first success.
+        failures: failed checks in a row.
         watched_since: when somebody began to wait for it; ``None`` before.
         since: when ``up`` last changed.
         latency: duration of the last successful check in seconds.
@@ -254,6 +272,8 @@ class DependencyState:
     latency: float | None = None
     reason: str = ""
     hint: str = ""
+    usable: bool | None = None
+    failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)

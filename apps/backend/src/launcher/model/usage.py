@@ -1,4 +1,4 @@
-"""What was seen of a running backend when somebody looked: what its processes cost, whether its loops turn, what the last checks said."""
+"""What was seen of a running backend when somebody looked: what its processes cost, and whether its loops turn."""
 
 from __future__ import annotations
 
@@ -75,22 +75,6 @@ class Beat:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """What the last check of an incarnation's readiness answered.
-
-    Attributes:
-        at: when, monotonic seconds.
-        latency: how long it took, in seconds.
-        reason: why it failed; empty when it did not.
-    """
-
-    at: float
-    ok: bool
-    latency: float
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Usage:
     """Everything that was seen in one look.
 
@@ -98,14 +82,12 @@ class Usage:
         families: all processes of the launcher; no process is in two of them.
         cpu_totals: seconds on a core that were seen so far, over all incarnations, by component; of what is no component, by `Part`.
         beats: by component and incarnation; missing for what has no loop, or none yet.
-        checks: by component and incarnation; missing for what nobody asks.
         lost_lines: log lines that were lost since the start, by why.
     """
 
     families: tuple[FamilyUsage, ...] = ()
     cpu_totals: Mapping[tuple[Part, str], float] = field(default_factory=dict)
     beats: Mapping[tuple[str, int], Beat] = field(default_factory=dict)
-    checks: Mapping[tuple[str, int], Checked] = field(default_factory=dict)
     lost_lines: Mapping[str, int] = field(default_factory=dict)
 
     def of(self, component: str) -> tuple[FamilyUsage, ...]:

@@ -25,14 +25,6 @@ class LoopDocument(TypedDict):
     by: str
 
 
-class CheckDocument(TypedDict):
-    """The last check of readiness: whether it succeeded, how long it took, how long ago that was, in seconds."""
-
-    ok: bool
-    latency: float
-    seconds: float
-
-
 class MemberDocument(TypedDict):
     """One process."""
 
@@ -67,7 +59,6 @@ class Seen:
     memory: int | None = None
     shared_with: tuple[str, ...] = ()
     loop: LoopDocument | None = None
-    check: CheckDocument | None = None
 
 
 def seen_of(view: View, name: str) -> Seen:
@@ -84,7 +75,6 @@ def seen_of(view: View, name: str) -> Seen:
         memory=_memory(families) if families else None,
         shared_with=shared_with,
         loop=_loop(view, name),
-        check=_check(view, name),
     )
 
 
@@ -135,13 +125,3 @@ def _loop(view: View, name: str) -> LoopDocument | None:
         "where": beat.where,
         "by": beat.blamed,
     }
-
-
-def _check(view: View, name: str) -> CheckDocument | None:
-    checked = (
-        None if view.usage is None else view.usage.checks.get((name, view.fleet.components[name].incarnation))
-    )
-    if checked is None:
-        return None
-    ago = round(max(0.0, view.now - checked.at), 3)
-    return {"ok": checked.ok, "latency": round(checked.latency, 6), "seconds": ago}

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from launcher.core.health import Health, observe
-from launcher.model.events import BecameReady, BecameUnready, DependencyChecked
+from launcher.model.answers import Answer
+from launcher.model.events import (
+    BecameReady,
+    BecameUnready,
+    Checked,
+    DependencyChecked,
+    LivenessBack,
+    LivenessLost,
+)
 from launcher.model.spec import ProbeKind
-from launcher.model.usage import Checked
 from launcher.probes import checks
-from launcher.probes.checks.result import CheckResult
+from launcher.probes.checks.result import CheckResult, FailureCause
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from launcher.model.events import Event
-    from launcher.model.spec import Bind, ComponentSpec, DependencySpec, Probe
+    from launcher.model.spec import Bind, ComponentSpec, DependencySpec, LauncherSpec, Probe
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +38,30 @@ OVERDUE = 4.0
 IN_DOUBT = 1.0
 """Seconds between two checks of what was ready and failed the last one; at rest the pause is far longer."""
 
+BUSY = 1.0
+"""Seconds beyond its timeout that a function of a component has to be answered for, since its loop may be about to do something else."""
+
+BEATS = 3
+"""How often a sign of life is asked for within the time in which there must be one."""
+
+EARLY = 0.001
+"""Seconds by which a sleep may end too early, as far as a beat is concerned; the clock of a loop is far finer."""
+
 TOLD = frozenset({ProbeKind.LOG, ProbeKind.NOTIFY})
 """Readiness that is told by the component and seen by its host; there is nothing to ask."""
+
+
+class Inside(Protocol):
+    """What can be asked of the process that runs a component."""
+
+    def check(self, component: str, incarnation: int, timeout: float) -> Awaitable[Answer]:
+        """Have the component's own code say whether it is ready."""
+
+    def ping(self, component: str, incarnation: int) -> asyncio.Future[None]:
+        """Return what is done as soon as the event loop of the component turns."""
+
+    def blocking(self, component: str) -> str:
+        """Return who keeps the loop from turning, and where; empty when that is not known."""
 
 
 class Probes:
@@ -43,21 +71,22 @@ class Probes:
         self,
         report: Callable[[Event], None],
         door: Callable[[str, int], Bind | None] = lambda _name, _life: None,
+        inside: Inside | None = None,
+        launcher: LauncherSpec | None = None,
     ) -> None:
         """Prepare to ask.
 
         Args:
             report: takes the answers.
             door: returns where an incarnation alone answers, where it has such a place.
+            inside: takes questions to components, where they can be asked.
+            launcher: what commands that check have in common with the components: variables and working directory.
         """
         self._report = report
         self._door = door
+        self._inside = inside
+        self._launcher = launcher
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._checked: dict[tuple[str, int], Checked] = {}
-
-    def checked(self) -> dict[tuple[str, int], Checked]:
-        """Return what the last check of each incarnation said that is asked now."""
-        return dict(self._checked)
 
     def start(self, spec: ComponentSpec, incarnation: int) -> None:
         """Ask whether an incarnation is ready: often until it is, now and then afterwards."""
@@ -66,10 +95,17 @@ class Probes:
             return
         self._run(f"incarnation {incarnation} of {spec.name}", self._ask_component(spec, probe, incarnation))
 
+    def listen(self, spec: ComponentSpec, incarnation: int) -> None:
+        """Watch whether the event loop of an incarnation turns."""
+        if self._inside is not None:
+            self._run(
+                f"heartbeat {incarnation} of {spec.name}", self._listen(spec, incarnation, self._inside)
+            )
+
     def stop(self, name: str, incarnation: int) -> None:
-        """Stop asking about an incarnation."""
-        self._checked.pop((name, incarnation), None)
+        """Stop asking about an incarnation, and watching it."""
         self._cancel(f"incarnation {incarnation} of {name}")
+        self._cancel(f"heartbeat {incarnation} of {name}")
 
     def watch(self, spec: DependencySpec) -> None:
         """Ask whether an external service is up: often until it is, now and then afterwards."""
@@ -101,9 +137,8 @@ class Probes:
         told = ""
         door = self._door(spec.name, incarnation)
         while True:
-            result = await answered(check(spec, probe, door), probe.timeout)
-            seen = Checked(time.monotonic(), result.ok, result.latency, result.reason)
-            self._checked[spec.name, incarnation] = seen
+            result = await answered(self._asked(spec, probe, incarnation, door), probe.timeout)
+            self._report(Checked(spec.name, incarnation, Answer(result.ok, result.latency, result.reason)))
             if health.ready is None and not result.ok and result.reason != told:
                 told = result.reason
                 self._report(BecameUnready(spec.name, incarnation, told))
@@ -119,14 +154,45 @@ class Probes:
             else:
                 await _next_beat(probe.period)
 
+    async def _asked(
+        self, spec: ComponentSpec, probe: Probe, incarnation: int, door: Bind | None
+    ) -> CheckResult:
+        if probe.kind is ProbeKind.CALL and self._inside is not None:
+            return await _call(self._inside.check(spec.name, incarnation, probe.timeout), probe.timeout)
+        return await check(spec, probe, door, self._launcher)
+
+    async def _listen(self, spec: ComponentSpec, incarnation: int, inside: Inside) -> None:
+        """Ask for a sign of life three times within the time that it may take, and count what stays without one.
+
+        Beats of this loop are counted and not seconds: when the whole machine stood still, or this loop did, one beat has passed.
+        """
+        pause = spec.heartbeat / BEATS
+        await _next_beat(pause)
+        pinged = inside.ping(spec.name, incarnation)
+        missed = 0
+        while True:
+            await _next_beat(pause)
+            if pinged.done():
+                if missed >= BEATS:
+                    self._report(LivenessBack(spec.name, incarnation))
+                pinged, missed = inside.ping(spec.name, incarnation), 0
+                continue
+            missed += 1
+            if missed == BEATS:
+                who = inside.blocking(spec.name)
+                reason = f"its event loop has not turned for {spec.heartbeat:g} s{f': blocked by {who}' if who else ''}"
+                self._report(LivenessLost(spec.name, incarnation, reason))
+
     async def _ask_dependency(self, spec: DependencySpec) -> None:
+        was_up = False  # as long as it was not, somebody waits for it
         while True:
             result = await answered(checks.check_url(spec.url, URL_TIMEOUT), URL_TIMEOUT)
             self._report(DependencyChecked(spec.name, result.ok, result.latency, result.reason, result.hint))
+            was_up = was_up or result.ok
             if result.ok:
                 await _next_beat(spec.period)
             else:
-                await asyncio.sleep(spec.interval)
+                await asyncio.sleep(IN_DOUBT if was_up else spec.interval)
 
 
 async def answered(question: Coroutine[Any, Any, CheckResult], timeout: float) -> CheckResult:
@@ -157,11 +223,31 @@ async def _next_beat(period: float) -> None:
     So all checks of a backend at rest come together and wake the machine once. A check by itself takes four times the processor time of one
     among others, for it finds every cache cold.
     """
-    await asyncio.sleep(period - asyncio.get_running_loop().time() % period)
+    left = period - asyncio.get_running_loop().time() % period
+    # A sleep may end a little early; the beat that it was meant for is not to be counted twice.
+    await asyncio.sleep(left if left > EARLY else left + period)
 
 
-async def check(spec: ComponentSpec, probe: Probe, door: Bind | None = None) -> CheckResult:
-    """Ask a component once; a path is asked on the component's own bind, through the door of one incarnation if there is one."""
+async def _call(asking: Awaitable[Answer], timeout: float) -> CheckResult:
+    """Return what the component's own code says. It keeps the time itself, unless the loop that it is to be called on does not turn."""
+    patience = timeout + BUSY
+    try:
+        answer = await asyncio.wait_for(asking, patience)
+    except TimeoutError:
+        reason = f"its event loop has not answered within {patience:g} s"
+        return CheckResult(False, patience, reason, FailureCause.TIMEOUT)
+    return CheckResult(
+        answer.ok, answer.latency, answer.reason, None if answer.ok else FailureCause.NOT_READY
+    )
+
+
+async def check(
+    spec: ComponentSpec, probe: Probe, door: Bind | None = None, launcher: LauncherSpec | None = None
+) -> CheckResult:
+    """Ask a component once; a path is asked on the component's own bind, through the door of one incarnation if there is one.
+
+    A command runs as the component does: with its variables, in its directory.
+    """
     match probe.kind:
         case ProbeKind.HTTP:
             if "://" in probe.target or spec.bind is None:
@@ -173,9 +259,10 @@ async def check(spec: ComponentSpec, probe: Probe, door: Bind | None = None) -> 
         case ProbeKind.URL:
             return await checks.check_url(probe.target, probe.timeout)
         case _:
-            environment = dict(spec.environment)
+            environment = {**(launcher.environment if launcher else {}), **spec.environment}
+            directory = spec.directory or (launcher.root if launcher else "")
             return await checks.check_exec(
-                probe.argv, timeout=probe.timeout, env=environment, cwd=spec.directory or None
+                probe.argv, timeout=probe.timeout, env=environment, cwd=directory or None
             )
 
 

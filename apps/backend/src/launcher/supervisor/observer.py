@@ -1,4 +1,4 @@
-"""Looks at what runs while somebody asks: what it costs, whether the loops turn, what the last checks said.
+"""Looks at what runs while somebody asks: what it costs, and whether the loops turn.
 
 Between two questions nothing is measured and nothing wakes up. The processes are read by a thread, since that takes some milliseconds and the
 supervisor's loop waits for nobody.
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from launcher.hosts.pulse import Left
     from launcher.hosts.warm import Warm
     from launcher.model.logs import LogLine
-    from launcher.model.usage import Checked
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +65,6 @@ class Observer:
         self._populations: tuple[Population, ...] = ()
         self._warm: Warm | None = None
         self._pulses: Callable[[], Mapping[Identity, Pulse]] = dict
-        self._checks: Callable[[], Mapping[tuple[str, int], Checked]] = dict
         self._inline: InlineHost | None = None
         self._inline_pulse: Pulse | None = None
         self._meter = Meter()
@@ -80,7 +78,6 @@ class Observer:
         self,
         populations: Iterable[Population],
         pulses: Callable[[], Mapping[Identity, Pulse]],
-        checks: Callable[[], Mapping[tuple[str, int], Checked]],
         inline: InlineHost | None,
         warm: Warm | None,
     ) -> None:
@@ -89,13 +86,11 @@ class Observer:
         Args:
             populations: the hosts of processes.
             pulses: returns how each incarnation in a process of its own is asked whether its loop turns.
-            checks: returns what the last check of each incarnation said.
             inline: the host in this process, if there is one.
             warm: the zygote's keeper, if there is one.
         """
         self._populations = tuple(populations)
         self._pulses = pulses
-        self._checks = checks
         self._inline, self._warm = inline, warm
         if inline is not None:
             loop = asyncio.get_running_loop()
@@ -152,7 +147,6 @@ class Observer:
             families=self._families,
             cpu_totals=self._totals,
             beats=self._beats(view),
-            checks=self._checks(),
             lost_lines={**self._lost(), "pipe": self._dropped},
         )
 

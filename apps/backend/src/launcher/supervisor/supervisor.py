@@ -25,6 +25,8 @@ from launcher.model.effects import (
     Launch,
     RequestStop,
     SetTimer,
+    ShowStacks,
+    StartHeartbeat,
     StartProbe,
     StopProbe,
     WatchDependency,
@@ -210,14 +212,23 @@ class Supervisor:
                 self._timers.set(effect)
             case CancelTimer(timer=timer, name=name, incarnation=incarnation):
                 self._timers.cancel(timer, name, incarnation)
+            case ShowStacks(component=name, incarnation=incarnation):
+                self._host_of(name).show_stacks(name, incarnation)
+            case Finish():
+                self.finish = effect
+            case _:
+                self._ask(effect)
+
+    def _ask(self, effect: Effect) -> None:
+        match effect:
             case StartProbe(component=name, incarnation=incarnation):
                 self._probes.start(self.plan.components[name], incarnation)
+            case StartHeartbeat(component=name, incarnation=incarnation):
+                self._probes.listen(self.plan.components[name], incarnation)
             case StopProbe(component=name, incarnation=incarnation):
                 self._probes.stop(name, incarnation)
             case WatchDependency(dependency=name):
                 self._probes.watch(next(spec for spec in self.plan.spec.dependencies if spec.name == name))
-            case Finish():
-                self.finish = effect
 
     def _launch(self, name: str, incarnation: int) -> None:
         try:

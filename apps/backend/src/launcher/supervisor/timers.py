@@ -10,6 +10,7 @@ from launcher.model.events import (
     DependencyDeadline,
     Event,
     GraceOver,
+    ReturnOver,
     ShutdownDeadline,
     StartDeadline,
 )
@@ -64,6 +65,8 @@ def fired(request: SetTimer) -> Event:
             return GraceOver(request.name, request.incarnation)
         case Timer.BACKOFF:
             return BackoffOver(request.name, request.incarnation)
+        case Timer.RETURN:
+            return ReturnOver(request.name, request.incarnation)
         case Timer.DEPENDENCY:
             return DependencyDeadline(request.name)
         case Timer.SHUTDOWN:

@@ -188,7 +188,11 @@ def _of_loops(view: View, usage: Usage) -> Iterator[str]:
         "launcher_component_check_seconds",
         "gauge",
         "How long the last check of the readiness of a component took.",
-        [(label, usage.checks[key].latency) for key, label in now.items() if key in usage.checks],
+        [
+            ({"component": name}, state.answer.latency)
+            for name, state in view.fleet.components.items()
+            if state.answer is not None
+        ],
     )
     yield _metric(
         "launcher_log_lines_lost_total",

@@ -11,6 +11,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -21,6 +22,7 @@ from launcher.hosts.linux import adopt_orphans
 from launcher.hosts.memory import Memory
 from launcher.hosts.process import ProcessHost
 from launcher.hosts.warm import Warm
+from launcher.model.answers import Answer
 from launcher.model.events import Event, Exited, IncarnationEvent, Launched, Started
 from launcher.model.logs import LogLine
 from launcher.model.spec import ComponentSpec, Kind, LauncherSpec
@@ -80,6 +82,7 @@ class AnyHost(Protocol):
     def launch(self, spec: ComponentSpec, incarnation: int) -> None: ...
     def request_stop(self, component: str, incarnation: int) -> None: ...
     def kill(self, component: str, incarnation: int) -> None: ...
+    def show_stacks(self, component: str, incarnation: int) -> None: ...
 
 
 class Driver:
@@ -101,6 +104,31 @@ class Driver:
 
     def kill(self, name: str, incarnation: int = 1) -> None:
         self._call(self._host.kill, name, incarnation)
+
+    def check(self, name: str, incarnation: int = 1, timeout: float = 1.0) -> Answer:
+        """Have the component's own code say whether it is ready."""
+        answer: Future[Answer] = Future()
+
+        def ask() -> None:
+            asking = self._host.check(name, incarnation, timeout)  # type: ignore[attr-defined]  # not of every host
+            asking.add_done_callback(lambda done: answer.set_result(done.result()))
+
+        self._call(ask)
+        return answer.result(DEADLINE)
+
+    def ping(self, name: str, incarnation: int = 1) -> threading.Event:
+        """Ask for a sign of life; the event is set when it comes."""
+        alive = threading.Event()
+        which = () if isinstance(self._host, InlineHost) else (name, incarnation)
+
+        def ask() -> None:
+            self._host.ping(*which).add_done_callback(lambda _done: alive.set())  # type: ignore[attr-defined]  # not of every host
+
+        self._call(ask)
+        return alive
+
+    def show_stacks(self, name: str, incarnation: int = 1) -> None:
+        self._call(self._host.show_stacks, name, incarnation)
 
     def event(self, kind: type[E], name: str, incarnation: int = 1) -> E:
         """Wait for an event of an incarnation."""

@@ -271,3 +271,38 @@ def test_log_lines_keep_their_prefix() -> None:
     shown = log_lines(line, 6).splitlines()
     assert [text[9:] for text in shown] == ["250 api    | ERROR one", "250 api    | two"]
     assert log_lines(line, 6, prefix=False) == "one\ntwo"
+
+
+def test_what_a_running_component_lacks() -> None:
+    """Behind its address stands what it needs and does not have, and since when."""
+    needs = [
+        {"name": "redis", "what": "down", "seconds": 12.0},
+        {"name": "db", "what": "unready", "seconds": 3.0},
+    ]
+    item = component("api", "ready", url="http://127.0.0.1:8000", needs=needs)
+    assert (
+        situation(item) == "http://127.0.0.1:8000 (needs redis: down for 12 s; needs db: unready for 3.0 s)"
+    )
+    assert situation(component("worker", "ready", needs=needs[:1])) == "needs redis: down for 12 s"
+
+
+def test_how_the_last_check_went() -> None:
+    """A column says it, if anything was checked; who was not has a dash."""
+    good = {"ok": True, "latency": 0.0012, "seconds": 3.0, "reason": ""}
+    bad = {**good, "ok": False, "reason": "status 503"}
+    lines = status_lines(
+        status(
+            component("api", "ready", check=good),
+            component("worker", "unready", check=bad, reason="status 503"),
+            component("other", "ready", check=None),
+        )
+    )
+    assert [line.split()[-2:] for line in lines[1:]] == [
+        ["/", "REASON"],
+        ["ms", "-"],
+        ["status", "503"],
+        ["-", "-"],
+    ]
+    assert "CHECK" in lines[1]
+    assert "failed" in lines[3]
+    assert "CHECK" not in status_lines(status(component("api", "ready")))[1]

@@ -31,6 +31,7 @@ from launcher.model.events import (
     GraceOver,
     IncarnationEvent,
     Launched,
+    LivenessBack,
     LivenessLost,
     RestartRequested,
     Scaled,
@@ -41,7 +42,7 @@ from launcher.model.events import (
     StartRequested,
     StopRequested,
 )
-from launcher.model.spec import ComponentSpec, Restart, RestartPolicy
+from launcher.model.spec import ComponentSpec, DependencyLoss, Mode, Restart, RestartPolicy
 from launcher.model.state import ALIVE, AT_REST, Desired, FleetState, Phase
 from launcher.supervisor.timers import fired
 from launcher.testing import FleetRunner
@@ -77,6 +78,7 @@ def backends(draw: st.DrawFn) -> Plan:
             max_restarts=draw(st.integers(0, 3)),
         )
         oneshot = draw(st.booleans())
+        heartbeat = 0.0 if oneshot else draw(st.sampled_from([0.0, 30.0]))
         components.append(
             component(
                 f"c{number}",
@@ -86,6 +88,8 @@ def backends(draw: st.DrawFn) -> Plan:
                 overlap=None if oneshot else draw(st.booleans()),
                 replicas=1 if oneshot else draw(st.sampled_from([1, 1, 2])),
                 ready=draw(st.sampled_from([None, PROBE])),
+                on_dependency_loss=DependencyLoss.KEEP if oneshot else draw(st.sampled_from(DependencyLoss)),
+                heartbeat=heartbeat,
                 critical=draw(st.booleans()),
                 start_timeout=5.0,
                 stop_grace=2.0,
@@ -93,6 +97,7 @@ def backends(draw: st.DrawFn) -> Plan:
         )
     return plan_of(
         *draw(st.permutations(components)),
+        mode=draw(st.sampled_from([Mode.MULTI, Mode.MULTI, Mode.SINGLE])),
         dependencies=tuple(service(name, timeout=8.0) for name in services),
         keep_going=draw(st.booleans()),
         stop_timeout=15.0,
@@ -170,6 +175,11 @@ class Fleet(RuleBasedStateMachine):
         self.send(LivenessLost(*self.living(number), "no heartbeat"))
 
     @precondition(lambda self: self.going_on() and self.alive)
+    @rule(number=st.integers(0, 4))
+    def its_heart_beats_again(self, number: int) -> None:
+        self.send(LivenessBack(*self.living(number)))
+
+    @precondition(lambda self: self.going_on() and self.alive)
     @rule(number=st.integers(0, 4), ended=st.sampled_from([RETURNED, CRASH, UNSTARTABLE, KILLED]))
     def it_ends(self, number: int, ended: object) -> None:
         name, incarnation = self.living(number)
@@ -194,8 +204,19 @@ class Fleet(RuleBasedStateMachine):
     @precondition(lambda self: self.going_on() and self.runner.fleet.dependencies)
     @rule(number=st.integers(0, 1), ok=st.booleans())
     def a_dependency_answers(self, number: int, ok: bool) -> None:
+        self.a_dependency_answers_so(number, ok=ok)
+
+    def a_dependency_answers_so(self, number: int, *, ok: bool) -> None:
+        if not self.going_on():
+            return
         name = self.pick(list(self.runner.fleet.dependencies), number)
         self.send(DependencyChecked(name, ok=ok, latency=0.001, reason="" if ok else "refused"))
+
+    @precondition(lambda self: self.going_on() and self.runner.fleet.dependencies)
+    @rule(number=st.integers(0, 1))
+    def a_dependency_is_lost(self, number: int) -> None:
+        for _ in range(3):
+            self.a_dependency_answers_so(number, ok=False)
 
     @precondition(going_on)
     @rule(seconds=st.sampled_from([0.1, 1.0, 12.0, 61.0]))
@@ -241,6 +262,18 @@ class Fleet(RuleBasedStateMachine):
         self.a_restart_leaves_the_old_one(before, after, event)
         self.rest_is_left_when_asked(before, after, event)
         self.transitions_join(before, after, published)
+        self.who_keeps_going_is_left_alone(after, event, effects)
+
+    def who_keeps_going_is_left_alone(
+        self, fleet: FleetState, event: Event, effects: Sequence[Effect]
+    ) -> None:
+        """News of a dependency stops nobody but those that are to go down, or to be restarted, with it."""
+        if not isinstance(event, DependencyChecked) or fleet.draining:
+            return
+        for effect in effects:
+            if isinstance(effect, RequestStop):
+                policy = self.runner.plan.components[effect.component].on_dependency_loss
+                assert policy is not DependencyLoss.KEEP
 
     def known(self, effect: Effect) -> None:
         plan = self.runner.plan
@@ -362,6 +395,8 @@ class Fleet(RuleBasedStateMachine):
             if state.successor is not None and state.successor.phase is Phase.STARTING:
                 wanted.add((Timer.START, state.name, state.successor.incarnation))
             wanted |= {(Timer.GRACE, state.name, life.incarnation) for life in state.retiring}
+            if state.returns_at is not None:
+                wanted.add((Timer.RETURN, state.name, state.incarnation))
             if self.runner.plan.components[state.name].oneshot:
                 working.add((Timer.START, state.name, state.incarnation))
         assert armed <= wanted
@@ -385,6 +420,39 @@ class Fleet(RuleBasedStateMachine):
     def the_restart_window_holds(self) -> None:
         for name, state in self.runner.fleet.components.items():
             assert len(state.restarts) <= self.runner.plan.components[name].restart.max_restarts
+
+    @invariant()
+    def losses_are_followed(self) -> None:
+        """What is to go down with a lost service is down, or waits for what depends on it to end first; what keeps going knows of no loss."""
+        plan, fleet = self.runner.plan, self.runner.fleet
+        for name, state in fleet.components.items():
+            spec = plan.components[name]
+            lost = [
+                each
+                for each in spec.depends_on
+                if each in fleet.dependencies and fleet.dependencies[each].usable is False
+            ]
+            if state.loss:
+                assert spec.on_dependency_loss is not DependencyLoss.KEEP
+                assert state.ever_ready
+            if not lost or fleet.draining or not state.ever_ready or state.desired is Desired.DOWN:
+                continue
+            running = state.phase in {Phase.STARTING, Phase.READY, Phase.UNREADY}
+            if spec.on_dependency_loss is DependencyLoss.STOP and running:
+                assert any(fleet.components[other].lives for other in plan.dependents[name])
+            if spec.on_dependency_loss is DependencyLoss.RESTART and running:
+                assert state.loss
+                assert state.returns_at is None
+
+    @invariant()
+    def what_hangs_is_not_ready(self) -> None:
+        """Hung and alive is only what cannot be killed, and it is unready; what is ready has no reason not to be."""
+        for name, state in self.runner.fleet.components.items():
+            if state.hung_at is not None and state.phase in ALIVE:
+                assert not self.runner.plan.components[name].alone
+                assert state.phase in {Phase.UNREADY, Phase.STOPPING}
+            if state.phase is Phase.READY:
+                assert (state.hung_at, state.failing) == (None, "")
 
     @invariant()
     def what_is_down_is_wanted_down(self) -> None:

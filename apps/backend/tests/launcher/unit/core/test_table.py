@@ -13,26 +13,32 @@ from launcher.core.action import Action
 from launcher.core.machine import IGNORE, TABLE, step
 from launcher.core.succession import BESIDE, Stage, concerned
 from launcher.model import events
+from launcher.model.answers import Answer
 from launcher.model.effects import CancelTimer, Effect, Kill, Launch, RequestStop, SetTimer, StartProbe, Timer
 from launcher.model.events import (
     BackoffOver,
     BecameReady,
     BecameUnready,
+    Checked,
     ComponentEvent,
     DependenciesReady,
+    DependencyBack,
     DependencyFailed,
+    DependencyLost,
     Exited,
     GraceOver,
     IncarnationEvent,
     Launched,
+    LivenessBack,
     LivenessLost,
     RestartRequested,
+    ReturnOver,
     StartDeadline,
     Started,
     StartRequested,
     StopRequested,
 )
-from launcher.model.spec import ComponentSpec, Restart, RestartPolicy
+from launcher.model.spec import ComponentSpec, DependencyLoss, Restart, RestartPolicy
 from launcher.model.state import (
     ALIVE,
     AT_REST,
@@ -68,15 +74,20 @@ def example(event: type[ComponentEvent], incarnation: int = 1) -> ComponentEvent
         RestartRequested(NAME),
         DependenciesReady(NAME),
         DependencyFailed(NAME, Exit(ExitKind.UNREACHABLE, "postgres was not reachable")),
+        DependencyLost(NAME, "postgres", "refused"),
+        DependencyBack(NAME),
         Launched(NAME, incarnation, 4711),
         Started(NAME, incarnation),
+        Checked(NAME, incarnation, Answer(True, 0.002)),
         BecameReady(NAME, incarnation),
         BecameUnready(NAME, incarnation, "status 503"),
         LivenessLost(NAME, incarnation, "no heartbeat"),
+        LivenessBack(NAME, incarnation),
         Exited(NAME, incarnation, CRASH),
         StartDeadline(NAME, incarnation),
         GraceOver(NAME, incarnation),
         BackoffOver(NAME, incarnation),
+        ReturnOver(NAME, incarnation),
     )
     return next(found for found in examples if type(found) is event)
 
@@ -168,28 +179,55 @@ class Move:
     after: World
 
 
-SORTS = {
-    f"{policy}{' oneshot' * oneshot}{' probed' * probed}{' at once' * (delay == 0.0)}{' overlap' * overlap}": component(
-        NAME,
-        restart=Restart(policy, max_restarts=1 if overlap else 2, delay=delay),
-        oneshot=oneshot,
-        ready=PROBE if probed else None,
-        overlap=overlap,
-    )
-    for policy, oneshot, probed, delay, overlap in product(
-        RestartPolicy, (False, True), (False, True), (0.0, 0.2), (False, True)
-    )
-    if not (overlap and (oneshot or delay == 0.0))
-}
-"""One component of each sort: policy, one-shot or not, with and without probe, with and without delay, with and without overlap."""
+SORTS = (
+    {
+        f"{policy}{' oneshot' * oneshot}{' probed' * probed}{' at once' * (delay == 0.0)}{' overlap' * overlap}": component(
+            NAME,
+            restart=Restart(policy, max_restarts=1 if overlap else 2, delay=delay),
+            oneshot=oneshot,
+            ready=PROBE if probed else None,
+            overlap=overlap,
+        )
+        for policy, oneshot, probed, delay, overlap in product(
+            RestartPolicy, (False, True), (False, True), (0.0, 0.2), (False, True)
+        )
+        if not (overlap and (oneshot or delay == 0.0))
+    }
+    | {
+        f"{loss} on loss{' overlap' * overlap}": component(
+            NAME,
+            # With fewer restarts and no probe there is less to see, but what overlaps multiplies the worlds as it is.
+            restart=Restart(max_restarts=0 if overlap else 1),
+            ready=None if overlap else PROBE,
+            on_dependency_loss=loss,
+            overlap=overlap,
+        )
+        for loss, overlap in product((DependencyLoss.STOP, DependencyLoss.RESTART), (False, True))
+    }
+    | {
+        f"watched{' in a shared process' * (not alone)}": component(
+            NAME, restart=Restart(max_restarts=1), ready=PROBE, heartbeat=30.0, alone=alone
+        )
+        for alone in (False, True)
+    }
+)
+"""
+One component of each sort: policy, one-shot or not, with and without probe, with and without delay, with and without overlap; those that do not
+just keep going when they have lost what they depend on; and those whose event loop is watched, with and without a process of their own.
+"""
 
 
 def possible(spec: ComponentSpec, world: World) -> Iterator[tuple[ComponentEvent, float]]:
     """Everything that may happen next, and when."""
     for wish in (StartRequested, StopRequested, RestartRequested, DependenciesReady, DependencyFailed):
         yield example(wish), 0.0
+    if spec.on_dependency_loss is not DependencyLoss.KEEP:
+        yield example(DependencyLost), 0.0
+    if world.state.loss:
+        yield example(DependencyBack), 0.0
     # That a process is noted changes nothing else; with many lives it would only multiply the worlds.
     told = (Started, BecameReady, BecameUnready, LivenessLost, *(() if spec.overlap else (Launched,)))
+    told += (LivenessBack,) if spec.heartbeat else ()
     for number, kind in product(world.alive, told):
         yield example(kind, number), 0.0
     yield from ends_and_timers(world)
@@ -208,7 +246,7 @@ def ends_and_timers(world: World) -> Iterator[tuple[ComponentEvent, float]]:
 def moved(spec: ComponentSpec, world: World, event: ComponentEvent, now: float) -> World:
     """Perform one step with everything that must hold for each single effect."""
     alive, asked, timers = set(world.alive), set(world.asked_to_stop), set(world.timers)
-    if isinstance(event, StartDeadline | GraceOver | BackoffOver):
+    if isinstance(event, StartDeadline | GraceOver | BackoffOver | ReturnOver):
         timers.remove((fired_by(event), event.incarnation))
     if isinstance(event, Exited):
         alive.remove(event.incarnation)
@@ -243,6 +281,7 @@ def fired_by(event: ComponentEvent) -> Timer:
         StartDeadline: Timer.START,
         GraceOver: Timer.GRACE,
         BackoffOver: Timer.BACKOFF,
+        ReturnOver: Timer.RETURN,
     }
     return kinds[type(event)]
 
@@ -272,6 +311,9 @@ def plain(world: World) -> World:
             failures=min(state.failures, 1),
             total_restarts=0,
             next_attempt_at=None if state.next_attempt_at is None else 1.0,
+            returns_at=None if state.returns_at is None else 1.0,
+            hung_at=None if state.hung_at is None else 0.0,
+            failing="failing" if state.failing else "",
             last_exit=None,
             kills=min(state.kills, 1),
             reason="",
@@ -375,7 +417,7 @@ def test_what_happens_beside_it_leaves_the_current_one_alone(sort: str) -> None:
 
 @every_sort
 def test_timers_are_armed_exactly_where_they_mean_something(sort: str) -> None:
-    """Start deadline in starting, grace in stopping, delay in backoff; a one-shot that has started has no deadline."""
+    """Start deadline in starting, grace in stopping, delay in backoff or before a return; a one-shot that has started has no deadline."""
     for world in worlds(sort):
         state = world.state
         working = SORTS[sort].oneshot and state.phase is Phase.STARTING and not world.timers
@@ -385,6 +427,8 @@ def test_timers_are_armed_exactly_where_they_mean_something(sort: str) -> None:
             expected.add((kinds[state.phase], state.incarnation))
         if state.successor is not None and state.successor.phase is Phase.STARTING:
             expected.add((Timer.START, state.successor.incarnation))
+        if state.returns_at is not None:
+            expected.add((Timer.RETURN, state.incarnation))
         assert working or world.timers == expected
         assert (state.next_attempt_at is not None) is (state.phase is Phase.BACKOFF)
 
@@ -400,6 +444,44 @@ def test_nothing_is_down_while_wanted_up(sort: str) -> None:
         if world.state.desired is Desired.DOWN:
             assert world.state.phase in {Phase.STOPPED, Phase.STOPPING}
             assert not world.state.restart_asked
+
+
+@every_sort
+def test_a_loss_is_remembered_as_long_as_it_matters(sort: str) -> None:
+    """Only what is wanted up and does not keep going remembers a loss, and only what runs is restarted for a return."""
+    for world in worlds(sort):
+        state = world.state
+        if state.loss:
+            assert SORTS[sort].on_dependency_loss is not DependencyLoss.KEEP
+            assert state.desired is Desired.UP
+            assert state.phase not in AT_REST
+        if state.returns_at is not None:
+            assert state.loss
+            assert state.phase in {Phase.STARTING, Phase.READY, Phase.UNREADY}
+
+
+@every_sort
+def test_a_loss_costs_no_restart(sort: str) -> None:
+    """Neither going down with a dependency nor coming back with it counts as a failure."""
+    for move in explored(sort):
+        if isinstance(move.event, DependencyLost | DependencyBack | ReturnOver):
+            assert move.after.state.restarts == move.before.state.restarts
+            assert move.after.state.failures == move.before.state.failures
+
+
+@every_sort
+def test_a_loop_that_does_not_turn_is_no_ready_component(sort: str) -> None:
+    """What hangs is killed where that is possible; elsewhere it is unready until its loop turns, whatever its probe says meanwhile."""
+    for move in explored(sort):
+        before, after = move.before.state, move.after.state
+        if after.hung_at is not None:
+            assert not SORTS[sort].alone
+            assert after.phase not in {Phase.STARTING, Phase.READY}
+        running = before.phase in {Phase.READY, Phase.UNREADY} and concerned(before, move.event) is None
+        if isinstance(move.event, LivenessLost) and running:
+            assert after.phase is (Phase.STOPPING if SORTS[sort].alone else Phase.UNREADY)
+        if (before.phase, after.phase) == (Phase.UNREADY, Phase.READY):
+            assert (after.failing, after.hung_at) == ("", None)
 
 
 @every_sort

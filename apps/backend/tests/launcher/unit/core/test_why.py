@@ -12,9 +12,11 @@ from launcher.core.hold import unserved
 from launcher.core.plan import Plan
 from launcher.core.view import View
 from launcher.core.why import explain
+from launcher.model.answers import Answer
 from launcher.model.events import (
     BecameReady,
     BecameUnready,
+    Checked,
     DependencyChecked,
     Event,
     Exited,
@@ -27,7 +29,7 @@ from launcher.model.events import (
 )
 from launcher.model.spec import Bind, Kind, Mode
 from launcher.model.state import Exit, ExitKind
-from launcher.model.usage import Beat, Checked, FamilyUsage, Member, Part, Usage
+from launcher.model.usage import Beat, FamilyUsage, Member, Part, Usage
 from launcher.testing import FleetRunner
 from tests.launcher.unit.core.plans import (
     CRASH,
@@ -140,9 +142,11 @@ TOLD = {
             Launched("db", 1, 41),
             Started("db", 1),
             BecameUnready("db", 1, "HTTP 503"),
-            3.0,
+            2.0,
+            Checked("db", 1, Answer(False, 0.004, "HTTP 503")),
+            1.0,
         ),
-        Usage(checks={("db", 1): Checked(2.0, ok=False, latency=0.004, reason="HTTP 503")}),
+        None,
         "db",
         (
             "db is starting, for 3.0 s: HTTP 503.",
@@ -171,8 +175,8 @@ TOLD = {
     ),
     "ready": (
         PLAIN,
-        (*RUNNING, 200.0),
-        Usage(checks={("db", 1): Checked(195.0, ok=True, latency=0.002)}, beats={("db", 1): Beat(0.001)}),
+        (*RUNNING, 195.0, Checked("db", 1, Answer(True, 0.002)), 5.0),
+        Usage(beats={("db", 1): Beat(0.001)}),
         "db",
         (
             "db is ready, for 3 min 20 s.",

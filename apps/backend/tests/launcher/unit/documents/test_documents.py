@@ -13,12 +13,12 @@ from launcher.documents import (
     component_document,
     error_document,
     overall_state,
-    plan_document,
-    ready_when,
     status_document,
 )
 from launcher.errors import ConfigError, Problem, UnknownComponent
+from launcher.model.answers import Answer
 from launcher.model.events import (
+    Checked,
     DependencyChecked,
     Event,
     Exited,
@@ -40,7 +40,8 @@ from launcher.model.spec import (
     ProbeKind,
 )
 from launcher.model.state import Exit, ExitKind, Phase
-from launcher.model.usage import Beat, Checked, FamilyUsage, Member, Part, Usage
+from launcher.model.usage import Beat, FamilyUsage, Member, Part, Usage
+from launcher.planned import plan_document, ready_when
 from launcher.testing import FleetRunner
 
 PLAN = build(
@@ -134,7 +135,6 @@ USAGE = Usage(
         ("api", 1): Beat(3.0, answered=False, where="jobs.py:7 (run)", blamed="api"),
         ("db", 7): Beat(0.0),
     },
-    checks={("db", 1): Checked(0.5, ok=False, latency=0.25, reason="refused")},
 )
 
 
@@ -248,3 +248,17 @@ def test_held_says_who_is_answered_by_the_launcher() -> None:
         late = replace(shown, unserved={"api": shown.now - ago})
         assert component_document(late, "api")["held"] is held
         assert component_document(late, "db")["held"] is False
+
+
+def test_the_last_check_and_what_is_lacking() -> None:
+    """The answer of a readiness check with its age, and what a running component does not have."""
+    answer = Checked("api", 1, Answer(False, 0.25, "no route to redis://user:s3cret@cache"))
+    document = component_document(view(*UP, answer, CRASH, wait=0.1), "api")
+    assert document["check"] == {
+        "ok": False,
+        "latency": 0.25,
+        "seconds": 0.1,
+        "reason": "no route to redis://user:***@cache",
+    }
+    assert document["needs"] == [{"name": "db", "what": "backoff", "seconds": 0.1}]
+    assert component_document(view(*UP), "api")["check"] is None

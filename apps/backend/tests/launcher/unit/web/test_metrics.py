@@ -10,7 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from launcher.core.plan import Plan, build
 from launcher.core.view import View
+from launcher.model.answers import Answer
 from launcher.model.events import (
+    Checked,
     DependencyChecked,
     Event,
     Exited,
@@ -20,7 +22,7 @@ from launcher.model.events import (
 )
 from launcher.model.spec import Bind, ComponentSpec, DependencySpec, Kind, LauncherSpec, Mode
 from launcher.model.state import Exit, ExitKind
-from launcher.model.usage import Beat, Checked, FamilyUsage, Member, Part, Usage
+from launcher.model.usage import Beat, FamilyUsage, Member, Part, Usage
 from launcher.testing import FleetRunner
 from launcher.web.metrics import exposition
 
@@ -43,6 +45,7 @@ HISTORY: tuple[Event, ...] = (
     StartAllRequested(),
     Launched("db", 1, 41),
     Started("db", 1),
+    Checked("db", 1, Answer(True, 0.125)),
     Launched("api", 1, 42),
     Exited("api", 1, Exit(ExitKind.EXITED, "exited with code 3", code=3)),
     DependencyChecked("cache", ok=True, latency=0.25),
@@ -55,7 +58,6 @@ USAGE = Usage(
     ),
     cpu_totals={(Part.LAUNCHER, ""): 0.5, (Part.COMPONENT, "db"): 1.5},
     beats={("db", 1): Beat(2.5, answered=False)},
-    checks={("db", 1): Checked(0.0, ok=True, latency=0.125)},
     lost_lines={"disk": 3},
 )
 
