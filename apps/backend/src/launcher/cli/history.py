@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any
 
-from launcher.cli.logs import since
+from launcher.cli.logs import moment as meant
 from launcher.cli.messages import say
 from launcher.cli.parser import add_output, add_project, paths_from, split_commas, use_color
 from launcher.cli.render import PHASE_COLOURS
@@ -64,7 +64,7 @@ def configure(parser: argparse.ArgumentParser, _verb: str) -> None:
 def run(args: argparse.Namespace) -> int:
     """Show the last transitions, oldest first."""
     count = count_from(args.lines)
-    start = since(args.since, time.time()) if args.since else 0.0
+    start = meant(args.since, time.time()) if args.since else 0.0
     names = split_commas(args.names)
     state = state_from(args)
     if in_memory(state):

@@ -62,7 +62,7 @@ def fleet() -> FleetRunner:
 def observing(loop: Loop, runner: FleetRunner | None = None) -> Observer:
     fleet_runner = runner or fleet()
     made = Observer(lambda: view_of(fleet_runner), 0, dict)
-    made.attach((Nobody(),), lambda: {Identity("db", 1): loop.pulse}, dict, None, None)
+    made.attach((Nobody(),), lambda: {Identity("db", 1): loop.pulse}, None, None)
     return made
 
 
