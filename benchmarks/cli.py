@@ -1,7 +1,8 @@
 """How fast the command line answers: `python3 dev bench cli`.
 
 `--help`, `check` and `status` are run as whole processes, in turns, with compiled bytecode, in a project of the size of the reference
-backend; `status` asks a running launcher. Exit code 1 says that a median is over the limit.
+backend; `status` asks a running launcher: one at rest, one whose components are all held up by one that blocks their event loop, and one with
+fifty processes. Exit code 1 says that a median is over the limit.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.support.measure import Spread, save, table, until
 from benchmarks.support.newsdesk import environment_of_a_user
@@ -21,14 +23,38 @@ from benchmarks.support.newsdesk import environment_of_a_user
 LIMIT_MS = 100.0
 """The promise: a short command answers within this time, in milliseconds."""
 
-COMMANDS = {"python (an empty program)": ("python", "-c", "pass")} | {
-    f"launcher {name}": ("launcher", name) for name in ("--help", "check", "status")
-}
-"""What is run, by the name it is shown under; the first shows what the interpreter itself takes."""
-
 AGENT = "import asyncio\n\nasync def run():\n    await asyncio.Event().wait()\n"
+BLOCKER = "import asyncio, time\n\nasync def run():\n    await asyncio.sleep(0)\n    time.sleep(3600)\n"
 AGENTS = 12
 """Components of the measured project: as many as the reference backend has with its servers."""
+MANY = 50
+
+
+class Place(NamedTuple):
+    """A running backend.
+
+    Attributes:
+        mode: of the launcher.
+        agents: how many components do nothing.
+        blocker: whether another one blocks the loop that it runs on.
+    """
+
+    mode: str
+    agents: int = AGENTS
+    blocker: bool = False
+
+
+REST = Place("single")
+STATUS = ("launcher", "status")
+COMMANDS: dict[str, tuple[Place, tuple[str, ...]]] = {
+    "python (an empty program)": (REST, ("python", "-c", "pass")),
+    "launcher --help": (REST, ("launcher", "--help")),
+    "launcher check": (REST, ("launcher", "check")),
+    "launcher status": (REST, STATUS),
+    "launcher status (one of them blocks the loop of all)": (Place("single", blocker=True), STATUS),
+    f"launcher status ({MANY} processes)": (Place("multi", MANY), STATUS),
+}
+"""What is run and where, by the name it is shown under; the first shows what the interpreter itself takes."""
 
 
 def main() -> int:
@@ -46,14 +72,15 @@ def main() -> int:
     )
     options = parser.parse_args()
     user = environment_of_a_user()
-    with (
-        tempfile.TemporaryDirectory(prefix="bench-") as name,
-        _backend(Path(name), user),
-    ):
+    with tempfile.TemporaryDirectory(prefix="bench-") as name, ExitStack() as running:
+        places = dict.fromkeys(place for place, _ in COMMANDS.values())
+        roots = {place: Path(name, str(number)) for number, place in enumerate(places)}
+        for place, root in roots.items():
+            running.enter_context(_backend(place, root, user))
         times: dict[str, list[float]] = {command: [] for command in COMMANDS}
         for turn in range(options.runs + 1):
-            for command, words in COMMANDS.items():
-                took = _timed(words, Path(name), user)
+            for command, (place, words) in COMMANDS.items():
+                took = _timed(words, roots[place], user)
                 if turn:  # the first one may still have compiled something
                     times[command].append(took)
     spreads = {command: Spread.of(values) for command, values in times.items()}
@@ -73,11 +100,17 @@ def main() -> int:
 
 
 @contextmanager
-def _backend(root: Path, user: Mapping[str, str]) -> Iterator[None]:
+def _backend(place: Place, root: Path, user: Mapping[str, str]) -> Iterator[None]:
     """A running backend of many small components."""
+    root.mkdir()
     (root / "jobs.py").write_text(AGENT)
-    components = "".join(f'[components.agent{number}]\nrun = "jobs:run"\n' for number in range(AGENTS))
-    (root / "launcher.toml").write_text(f'[launcher]\nmode = "single"\n{components}')
+    (root / "blocker.py").write_text(BLOCKER)
+    components = "".join(f'[components.agent{number}]\nrun = "jobs:run"\n' for number in range(place.agents))
+    if place.blocker:
+        components += '[components.blocker]\nrun = "blocker:run"\n'
+    # One that blocks cannot be stopped in order, and is not waited for.
+    declared = f'[launcher]\nmode = "{place.mode}"\nstop_timeout = "2s"\n{components}'
+    (root / "launcher.toml").write_text(declared)
     process = subprocess.Popen(
         ["launcher", "up", "--quiet"],
         cwd=root,
@@ -88,7 +121,7 @@ def _backend(root: Path, user: Mapping[str, str]) -> Iterator[None]:
     )
     try:
         until(
-            lambda: _run(COMMANDS["launcher status"], root, user).returncode == 0,
+            lambda: _run(STATUS, root, user).returncode == 0,
             "launcher status",
             pause=0.1,
         )

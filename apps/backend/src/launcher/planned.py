@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from launcher.config.secrets import destination, redacted
-from launcher.documents import SCHEMA
 from launcher.model.spec import Kind
 from launcher.model.state import Phase
 from launcher.observe.places import address
@@ -15,6 +14,9 @@ if TYPE_CHECKING:
 
     from launcher.core.plan import Plan
     from launcher.model.spec import ComponentSpec, HookSpec
+
+SCHEMA = 1
+"""Version of the document; a field may be added under the same number, but none may change its meaning or vanish."""
 
 
 def plan_document(

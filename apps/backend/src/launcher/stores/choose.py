@@ -1,13 +1,10 @@
-"""Which store a URL means. What a store needs is imported only when that store is used."""
+"""Which store a URL means. What a store needs is imported only when that store is used: `launcher check` is to answer at once."""
 
 from __future__ import annotations
 
-from hashlib import sha256
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from launcher.errors import LauncherError
-from launcher.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
     from launcher.model.spec import StateSpec
@@ -38,6 +35,8 @@ def require(state: StateSpec) -> None:
     kind = kind_of(state.url)
     if kind not in _NEEDS:
         return
+    from importlib.util import find_spec
+
     package, hint = _NEEDS[kind]
     if find_spec(package) is None:
         scheme = state.url.partition("://")[0]
@@ -62,6 +61,8 @@ def opened(state: StateSpec) -> Store:
         from launcher.stores.redis import RedisStore
 
         return RedisStore(state.url, state.kept, state.kept_for)
+    from launcher.stores.memory import MemoryStore
+
     return MemoryStore(state.kept)
 
 
@@ -70,4 +71,6 @@ def launcher_id(machine: str, run_dir: str) -> str:
 
     Only one launcher at a time can have a run directory.
     """
+    from hashlib import sha256
+
     return sha256(f"{machine}\0{run_dir}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
