@@ -40,7 +40,9 @@ def _own(item: Mapping[str, Any], key: str, shown: Callable[[Any], str]) -> str:
 
 def _check(item: Mapping[str, Any]) -> str:
     check = item.get("check")
-    return "-" if check is None else duration(check["latency"])
+    if check is None:
+        return "-"
+    return duration(check["latency"]) if check["ok"] else "failed"
 
 
 CELLS: dict[str, Callable[[Mapping[str, Any]], str]] = {
