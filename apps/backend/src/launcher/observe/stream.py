@@ -11,8 +11,10 @@ import heapq
 import os
 import re
 import zlib
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import inf
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
 MOST_LINES = 500
 """Lines that are returned at a time."""
+
+LEAST = 4 * 1024
+"""Bytes of each log that are read at a time, where there are many; all logs together have a block, about as much as is returned."""
 
 LOOK_BACK = 8 * 1024 * 1024
 """Bytes of each component's log in which its last lines are looked for; scanning that takes a few tenths of a second."""
@@ -50,9 +55,12 @@ class Place:
 
 def encode_position(places: Mapping[str, Place]) -> str:
     """Return a position as text, made of characters that a header and a query may hold."""
-    return "@" + ",".join(
-        f"{quote(name, safe='')}:{place.mark}:{place.offset}" for name, place in places.items()
-    )
+    return "@" + ",".join(f"{_quoted(name)}:{place.mark}:{place.offset}" for name, place in places.items())
+
+
+@lru_cache(1024)
+def _quoted(name: str) -> str:
+    return quote(name, safe="")
 
 
 def decode_position(text: str) -> dict[str, Place]:
@@ -145,14 +153,19 @@ class LogReader:
             count: how many lines.
             since: seconds since the epoch.
         """
-        tails = {name: self._tail(name, count, since) for name in self._names()}
-        keys = [
-            (-key, index, name) for name, tail in tails.items() for index, (key, _) in enumerate(tail.found)
-        ]
-        chosen = [name for _, _, name in heapq.nsmallest(count, keys)]
+        tails: dict[str, _Tail] = {}
+        chosen: list[tuple[float, int, str]] = []
+        for name in self._names():
+            # What is older than the lines that are chosen so far need not be looked at.
+            oldest = -chosen[-1][0] if chosen and len(chosen) == count else since
+            tails[name] = self._tail(name, count, max(since, oldest))
+            keys = [(-key, index, name) for index, (key, _) in enumerate(tails[name].found)]
+            chosen = heapq.nsmallest(count, [*chosen, *keys])
+            numbers = Counter(name for _, _, name in chosen)
+            for each, tail in tails.items():
+                del tail.found[numbers[each] :]
         for name, tail in tails.items():
-            number = chosen.count(name)
-            place = tail.found[number - 1][1] if number else tail.end
+            place = tail.found[-1][1] if tail.found else tail.end
             if place is not None:
                 self._places[name] = place
 
@@ -172,8 +185,10 @@ class LogReader:
         lost: list[str] = []
         runs: list[list[_Read]] = []
         horizon = inf
-        for name in self._names():
-            run, more, gap = self._next_of(name)
+        names = self._names()
+        size = max(LEAST, BLOCK // max(1, len(names)))
+        for name in names:
+            run, more, gap = self._next_of(name, size)
             lost += [name] if gap else []
             runs.append(run)
             if more:
@@ -213,7 +228,7 @@ class LogReader:
             sizes[name] = found.st_ino, found.st_size
         return sizes
 
-    def _next_of(self, name: str) -> tuple[list[_Read], bool, bool]:
+    def _next_of(self, name: str, size: int) -> tuple[list[_Read], bool, bool]:
         """Return the next lines of one log, whether there are more, and whether some before them are lost."""
         with _chain(self._directory / (name + SUFFIX)) as chain:
             files = self._before_end(name, chain)
@@ -233,7 +248,7 @@ class LogReader:
             left = [(file, offset if i == index else 0) for i, file in enumerate(files[: index + 1])][::-1]
             for number, (file, start) in enumerate(left):
                 if start < file.end:
-                    block = _block(file.descriptor, start, file.end)
+                    block = _block(file.descriptor, start, file.end, size)
                     more = start + len(block) < file.end or number + 1 < len(left)
                     return self._lines(name, file.mark, start, block), more, gap
             return [], False, gap
@@ -303,9 +318,8 @@ def _mark(descriptor: int) -> str:
     return f"{zlib.crc32(first):08x}"
 
 
-def _block(descriptor: int, start: int, end: int) -> bytes:
-    """Return whole lines from ``start`` on: as many as fit into a block, or one that is longer."""
-    size = BLOCK
+def _block(descriptor: int, start: int, end: int, size: int) -> bytes:
+    """Return whole lines from ``start`` on: as many as fit into ``size`` bytes, or one that is longer."""
     while True:
         data = os.pread(descriptor, min(size, end - start), start)
         cut = data.rfind(b"\n")

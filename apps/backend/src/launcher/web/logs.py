@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launcher import sse
 from launcher.observe.read import LEVELS, POLL, logged_components, make_filter
-from launcher.observe.stream import LogReader, Place, decode_position
 from launcher.web.documents import GapDocument
 from launcher.web.messages import Refusal, Response
 from launcher.web.parameters import COMPONENTS, FOLLOW, Parameter, chosen, flag, whole
 from launcher.web.streams import Source, Stream, encoded
 
 if TYPE_CHECKING:
+    from launcher.observe.stream import LogReader, Place
     from launcher.web.messages import Request
     from launcher.web.port import ControlPort
+
+SEARCH = 1.0
+"""Seconds for which lines that nobody wants are passed over before the reader is told how far the search has come."""
 
 DEFAULT_LINES = 100
 
@@ -68,7 +72,8 @@ class LogSource:
         return self._reader.position
 
     async def read(self) -> bytes:
-        """Return the next lines that are wanted."""
+        """Return the next lines that are wanted; while there are none, a long search shows that it goes on."""
+        patience = time.monotonic() + SEARCH
         while True:
             before = self._reader.position
             portion = await asyncio.to_thread(self._reader.read)
@@ -80,6 +85,8 @@ class LogSource:
             # What is not wanted is passed over here, so that nothing to send means that there is nothing.
             if pieces or self._reader.position == before:
                 return b"".join(pieces)
+            if time.monotonic() >= patience:
+                return sse.encode_mark(self.position)
 
     async def news(self) -> None:
         """Wait until a file has grown."""
@@ -104,6 +111,8 @@ class LogSource:
 
 async def stream_logs(port: ControlPort, request: Request) -> Response:
     """Send the last lines of the logs, and those that follow; each has a point to go on from."""
+    from launcher.observe.stream import LogReader  # each start would wait for it
+
     directory = Path(port.view().plan.spec.log_dir)
     wanted = chosen(request, {*port.view().plan.components, *logged_components(directory)})
     count = whole(request, LINES.name, DEFAULT_LINES, MOST)
@@ -126,6 +135,8 @@ def _since(request: Request) -> tuple[float, dict[str, Place] | None]:
     Raises:
         Refusal: it is neither.
     """
+    from launcher.observe.stream import decode_position
+
     text = request.headers.get("last-event-id", "") or request.query.get("since")
     if text is None:
         return 0.0, None

@@ -27,7 +27,6 @@ from launcher.web.explanations import WhyDocument, why_document
 from launcher.web.login import log_in, new_login_code
 from launcher.web.messages import Refusal, Request, Response, json_response
 from launcher.web.metrics import CONTENT_TYPE, exposition
-from launcher.web.openapi import openapi_document
 from launcher.web.parameters import LONGEST, TIMEOUT, TRUTH, Parameter, check_query, flag, timeout
 from launcher.web.route import Route
 from launcher.web.static import STATIC, asset
@@ -72,6 +71,8 @@ async def get_readyz(port: ControlPort, request: Request) -> Response:
 
 async def get_openapi(_port: ControlPort, _request: Request) -> Response:
     """Return this interface as a document of OpenAPI 3.1."""
+    from launcher.web.openapi import openapi_document  # hardly anybody asks, and each start would wait for it
+
     return json_response(openapi_document(ROUTES))
 
 

@@ -18,7 +18,7 @@ from launcher.observe.logs import LogStore
 from launcher.observe.stream import LogReader, Portion
 from launcher.sse import Event
 from launcher.supervisor.journal import KEPT
-from launcher.web import streams
+from launcher.web import logs, streams
 from launcher.web.server import Limits
 from tests.launcher.integration.web.opened import Opened, numbers, opened
 from tests.launcher.integration.web.scripted import eventually
@@ -367,6 +367,15 @@ def test_what_there_is_has_an_end(both: Opened, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(LogReader, "read", read_and_write)
     assert lines(both.followed("/logs?follow=0").rest())[:5] == [0, 1, 2, 3, 4]
+
+
+def test_a_long_search_shows_that_it_goes_on(both: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While nothing that is wanted is found, the reader is told how far the search has come, and can go on from there."""
+    monkeypatch.setattr(logs, "SEARCH", 0.0)
+    written(both, 3000)
+    reading = both.followed("/logs?follow=0&since=@&grep=line%202999")
+    assert lines(reading.rest()) == [2999]
+    assert reading.raw.count(b": go on from here") > 2
 
 
 def test_a_log_that_was_removed_is_a_gap(both: Opened) -> None:
