@@ -169,10 +169,9 @@ def situation(item: ComponentDocument) -> str:
     """Return the one thing that people want to know about a component in its phase."""
     loop = item.get("loop")
     if loop is not None and loop["blocked"]:
-        by = "".join(
-            [f" by {loop['by']}" if loop["by"] else "", f" at {loop['where']}" if loop["where"] else ""]
-        )
-        return f"loop blocked for {duration(loop['lag'])}{by}"
+        by = f" by {loop['by']}" if loop["by"] else ""
+        at = f" at {loop['where']}" if loop["where"] else ""
+        return f"loop blocked for {duration(loop['lag'])}{by}{at}"
     if item["waits_for"]:
         return "waits for " + ", ".join(f"{wait['name']} ({wait['what']})" for wait in item["waits_for"])
     if item["phase"] in FINE:
@@ -247,8 +246,13 @@ def amiss(status: StatusDocument) -> list[str]:
         for item in status["components"]
         if item["name"] in up
         or (item["desired"] == "down" and item["phase"] not in AT_REST)
-        or (item["loop"] is not None and item["loop"]["blocked"])
+        or _blocked(item)
     ]
+
+
+def _blocked(item: ComponentDocument) -> bool:
+    loop = item.get("loop")
+    return loop is not None and loop["blocked"]
 
 
 def component_line(item: ComponentDocument) -> str:

@@ -108,8 +108,8 @@ def essence(status: StatusDocument) -> list[tuple[Any, ...]]:
             item["pid"],
             item["reason"],
             item["restarts"],
-            item["beside"],
-            item["loop"] is not None and item["loop"]["blocked"],
+            item.get("beside"),
+            (item.get("loop") or {}).get("blocked", False),
         )
         for item in status["components"]
     ]

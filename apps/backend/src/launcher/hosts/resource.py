@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Mapping
 
 from launcher.core.telemetry import resource_variables
@@ -24,7 +23,7 @@ def resource_for(
     ) in _BEFORE.items():  # meant for the component in this process, not for what is started from it
         if others.get(name) == os.environ.get(name):
             others[name] = before
-    return resource_variables(launcher.name, f"{platform.node()} {launcher.root}", spec, others)
+    return resource_variables(launcher.name, f"{os.uname().nodename} {launcher.root}", spec, others)
 
 
 def claim(launcher: LauncherSpec, spec: ComponentSpec) -> None:
