@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from launcher.config.environment import FOREIGN_VARIABLES, OWN_VARIABLES, variable_names
-from launcher.model.spec import Kind, Mode, RestartPolicy
+from launcher.model.spec import DependencyLoss, Kind, Mode, RestartPolicy
 from launcher.model.state import Phase
 from tests.docs.pages import CHINESE, DOCS, PAGES, ROOT, name, rows, spoken
 
@@ -48,9 +48,11 @@ def test_terms_are_defined(glossary: dict[str, list[str]], term: str) -> None:
     assert len(meaning.split()) > 4
 
 
-@pytest.mark.parametrize("words", [Kind, Mode, Phase, RestartPolicy], ids=lambda words: words.__name__)
+@pytest.mark.parametrize(
+    "words", [Kind, Mode, Phase, RestartPolicy, DependencyLoss], ids=lambda words: words.__name__
+)
 def test_words_of_the_code_are_defined(glossary: dict[str, list[str]], words: type[StrEnum]) -> None:
-    """Every kind, mode, phase and restart policy stands in the glossary."""
+    """Every kind, mode, phase, restart policy and policy on a loss stands in the glossary."""
     assert {word.value for word in words} - set(glossary) == set()
 
 

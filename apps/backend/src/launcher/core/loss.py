@@ -74,7 +74,7 @@ def prepare_return(_spec: ComponentSpec, state: ComponentState, _event: Componen
     )
 
 
-def settled(before: ComponentState, after: ComponentState) -> tuple[ComponentState, tuple[Effect, ...]]:
+def let_go(before: ComponentState, after: ComponentState) -> tuple[ComponentState, tuple[Effect, ...]]:
     """Let go of a loss with the incarnation that saw it, and with the wish that it should run; the same for the restart that was to come."""
     over = after.incarnation != before.incarnation or after.desired is Desired.DOWN or after.phase in AT_REST
     loss = "" if over else after.loss

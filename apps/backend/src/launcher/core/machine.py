@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 from launcher.core.action import KILL_REPEAT, Action, Result, ignore
 from launcher.core.ending import end
 from launcher.core.hang import become_unready, hang, recover, turn_again, watched
-from launcher.core.loss import come_back, forget, note, prepare_return, settled
+from launcher.core.loss import come_back, forget, let_go, note, prepare_return
 from launcher.core.succession import BESIDE, begun, concerned
 from launcher.model.effects import (
     CancelTimer,
@@ -77,7 +77,7 @@ def step(spec: ComponentSpec, state: ComponentState, event: ComponentEvent, now:
         effects = (*effects, *more)
     if after.phase is not state.phase:
         after = replace(after, since=now)
-    after, forgotten = settled(state, after)
+    after, forgotten = let_go(state, after)
     return after, (*effects, *forgotten)
 
 

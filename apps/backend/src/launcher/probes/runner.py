@@ -172,16 +172,15 @@ class Probes:
         missed = 0
         while True:
             await _next_beat(pause)
-            if pinged.done():
-                if missed >= BEATS:
-                    self._report(LivenessBack(spec.name, incarnation))
-                pinged, missed = inside.ping(spec.name, incarnation), 0
-                continue
-            missed += 1
+            missed = 0 if pinged.done() else missed + 1
             if missed == BEATS:
                 who = inside.blocking(spec.name)
                 reason = f"its event loop has not turned for {spec.heartbeat:g} s{f': blocked by {who}' if who else ''}"
                 self._report(LivenessLost(spec.name, incarnation, reason))
+                await asyncio.wait((pinged,))
+                self._report(LivenessBack(spec.name, incarnation))
+            if pinged.done():
+                pinged, missed = inside.ping(spec.name, incarnation), 0
 
     async def _ask_dependency(self, spec: DependencySpec) -> None:
         was_up = False  # as long as it was not, somebody waits for it

@@ -12,7 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from launcher.config.environment import FOREIGN_VARIABLES, variable_names
-from launcher.model.spec import Kind, Mode, Probe, ProbeKind, Restart, RestartPolicy, TaskDeath
+from launcher.model.spec import (
+    DependencyLoss,
+    Kind,
+    Mode,
+    Probe,
+    ProbeKind,
+    Restart,
+    RestartPolicy,
+    TaskDeath,
+)
 from tests.launcher.unit.config.support import (
     API,
     component,
@@ -99,6 +108,25 @@ READY = [
         Probe(ProbeKind.HTTP, "/h", (), 1, 9, 3, 5),
     ),
 ]
+
+
+def test_health(tmp_path: Path) -> None:
+    """A function, a heartbeat and a policy are read from the file, and by default there is none of them."""
+    text = """
+        [components.worker]
+        run = "jobs:run"
+        ready = { call = "jobs:check", timeout = "2s" }
+        heartbeat = "1m"
+        on_dependency_loss = "stop"
+
+        [components.plain]
+        run = "jobs:run"
+    """
+    result = loaded(tmp_path, text)
+    worker, plain = component(result, "worker"), component(result, "plain")
+    assert worker.ready == Probe(ProbeKind.CALL, "jobs:check", timeout=2.0)
+    assert (worker.heartbeat, worker.on_dependency_loss) == (60.0, DependencyLoss.STOP)
+    assert (plain.ready, plain.heartbeat, plain.on_dependency_loss) == (None, 0.0, DependencyLoss.KEEP)
 
 
 @pytest.mark.parametrize(("written", "probe"), READY)

@@ -28,6 +28,7 @@ VALID = [
     f'{API}restart = "on-failure"\nready = {{ url = "/h", timeout = 2 }}\nstart_timeout = "1h30m"\naddress = "::1"\n',
     f'{API}[components.x]\ncommand = ["a", ""]\nstop_signal = "int"\nready = "notify"\n[launcher]\nenv_file = []\nlog_level = "debug"\n',
     f'{API}[hooks.h]\ncommand = "notify --fast"\non = "ready"\n[hooks.i]\nurl = "https://a.example/x"\non = ["failed", "backoff"]\n',
+    f'{API}ready = {{ call = "a.b:c.d", period = "5s" }}\nheartbeat = "30s"\non_dependency_loss = "restart"\n',
     f'{API}[environment]\nA = 1\nB = "x"\n[profiles.p]\nextends = "q"\n[profiles.q]\ncomponents = ["api"]\n',
 ]
 INVALID = [
@@ -42,6 +43,10 @@ INVALID = [
     f'{API}[components."a b"]\nrun = "a:b"\n',
     f'{API}ready = {{ log = "x", exec = ["y"] }}\n',
     f'{API}ready = "health"\n',
+    f'{API}ready = {{ call = "check" }}\n',
+    f"{API}heartbeat = 0.5\n",
+    f'{API}on_dependency_loss = "leave"\n',
+    '[components.x]\ncommand = "y"\nheartbeat = 30\n',
     f"{API}[environment]\nA = true\n",
     f"{API}[hooks.h]\n",
     f'{API}[hooks.h]\nurl = "ftp://a.example"\n',
