@@ -202,12 +202,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_wheel_holds_the_launcher_alone(wheel: Path, pyproject: dict[str, Any]) -> None:
-    """The wheel carries every file of the launcher, its type marker, and nothing of the reference backend."""
+    """The wheel carries every file of the launcher, its page, its type marker, and nothing of the reference backend."""
     names = zipfile.ZipFile(wheel).namelist()
     version = pyproject["project"]["version"]
     assert {name.split("/")[0] for name in names} == {"launcher", f"unified_launcher-{version}.dist-info"}
-    modules = {str(path.relative_to(LAUNCHER.parent)) for path in LAUNCHER.rglob("*.py")}
-    assert modules | {"launcher/py.typed"} <= set(names)
+    files = [*LAUNCHER.rglob("*.py"), *(LAUNCHER / "web" / "static").iterdir(), LAUNCHER / "py.typed"]
+    assert {str(path.relative_to(LAUNCHER.parent)) for path in files} <= set(names)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ from launcher.client import Client
 
 if TYPE_CHECKING:
     import argparse
+
+SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+"""Variables of which one is set where a browser can be opened; without a screen, one of the terminal would be found, which runs no page like this."""
 
 
 def configure(parser: argparse.ArgumentParser, _verb: str) -> None:
@@ -38,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _opened(url: str) -> bool:
     """Hand a link to the user's browser; false where there is none."""
+    if sys.platform != "darwin" and not any(os.environ.get(name) for name in SCREENS):
+        return False
     import webbrowser  # imports much that printing a link does not need
 
     try:

@@ -255,7 +255,7 @@ filter.addEventListener("input", () => setFilter(filter.value));
 byId("all").addEventListener("click", () => open("", true));
 window.addEventListener("hashchange", follow);
 window.addEventListener("popstate", follow);
-document.addEventListener("visibilitychange", drawSoon);
+document.addEventListener("visibilitychange", draw); // at once: a hidden page gets no frames, and is to let go of its streams
 window.addEventListener("resize", drawSoon);
 setInterval(drawSoon, 1000);
 

@@ -167,7 +167,7 @@ export class Logs {
     const lines = this.#waiting.splice(0).slice(-KEPT);
     this.#lines.append(...lines.map((line) => lineOf(line, this.#component === "")));
     for (let over = this.#lines.childElementCount - KEPT; over > 0; over -= 1) this.#lines.firstElementChild.remove();
-    this.#lines.scrollTop = this.#lines.scrollHeight;
+    if (!this.#paused) this.#lines.scrollTop = this.#lines.scrollHeight;
     attribute(this.#lines, "aria-label", counted(this.#lines.childElementCount, "log line"));
   }
 }
