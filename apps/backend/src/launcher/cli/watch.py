@@ -15,7 +15,7 @@ from launcher.errors import ExitCode
 
 if TYPE_CHECKING:
     from launcher.client import Client
-    from launcher.documents import StatusDocument
+    from launcher.documents import ComponentDocument, StatusDocument
 
 PAUSE = 1.0
 """Seconds between two looks; the launcher reads its processes every other time."""
@@ -109,8 +109,14 @@ def essence(status: StatusDocument) -> list[tuple[Any, ...]]:
             item["reason"],
             item["restarts"],
             item.get("beside"),
-            (item.get("loop") or {}).get("blocked", False),
+            _is_blocked(item),
         )
         for item in status["components"]
     ]
     return [*whole, *components, *((item["name"], item["up"]) for item in status["dependencies"])]
+
+
+def _is_blocked(item: ComponentDocument) -> bool:
+    """Whether its loop does not turn; a launcher of an earlier version says nothing of loops."""
+    loop = item.get("loop")
+    return loop is not None and loop["blocked"]
