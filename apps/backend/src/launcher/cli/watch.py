@@ -10,7 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from launcher.cli.render import status_lines
+from launcher.cli.render import is_blocked, status_lines
 from launcher.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def essence(status: StatusDocument) -> list[tuple[Any, ...]]:
             item["reason"],
             item["restarts"],
             item.get("beside"),
-            (item.get("loop") or {}).get("blocked", False),
+            is_blocked(item),
         )
         for item in status["components"]
     ]
