@@ -246,11 +246,12 @@ def amiss(status: StatusDocument) -> list[str]:
         for item in status["components"]
         if item["name"] in up
         or (item["desired"] == "down" and item["phase"] not in AT_REST)
-        or _blocked(item)
+        or is_blocked(item)
     ]
 
 
-def _blocked(item: ComponentDocument) -> bool:
+def is_blocked(item: ComponentDocument) -> bool:
+    """Whether the event loop of a component is blocked, of which a launcher of an earlier version says nothing."""
     loop = item.get("loop")
     return loop is not None and loop["blocked"]
 

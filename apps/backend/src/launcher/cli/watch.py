@@ -10,12 +10,12 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from launcher.cli.render import status_lines
+from launcher.cli.render import is_blocked, status_lines
 from launcher.errors import ExitCode
 
 if TYPE_CHECKING:
     from launcher.client import Client
-    from launcher.documents import ComponentDocument, StatusDocument
+    from launcher.documents import StatusDocument
 
 PAUSE = 1.0
 """Seconds between two looks; the launcher reads its processes every other time."""
@@ -109,14 +109,8 @@ def essence(status: StatusDocument) -> list[tuple[Any, ...]]:
             item["reason"],
             item["restarts"],
             item.get("beside"),
-            _is_blocked(item),
+            is_blocked(item),
         )
         for item in status["components"]
     ]
     return [*whole, *components, *((item["name"], item["up"]) for item in status["dependencies"])]
-
-
-def _is_blocked(item: ComponentDocument) -> bool:
-    """Whether its loop does not turn; a launcher of an earlier version says nothing of loops."""
-    loop = item.get("loop")
-    return loop is not None and loop["blocked"]
