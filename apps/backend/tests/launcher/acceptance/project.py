@@ -128,10 +128,15 @@ class Launcher:
 
 @dataclass
 class Project:
-    """A directory with code and a declaration, and its own environment."""
+    """A directory with code and a declaration, and its own environment.
+
+    Attributes:
+        measured: whether coverage of its processes is measured, which makes each of them many times slower to start.
+    """
 
     root: Path
     environment: dict[str, str] = field(default_factory=dict)
+    measured: bool = True
     started: list[Launcher] = field(default_factory=list)
     wrapper: tuple[str, ...] = ()
 
@@ -151,8 +156,9 @@ class Project:
         return self
 
     def _environ(self) -> dict[str, str]:
+        dropped = ("LAUNCHER_", *(() if self.measured else ("COVERAGE_",)))
         kept = {
-            key: value for key, value in os.environ.items() if not key.startswith("LAUNCHER_") and key != "CI"
+            key: value for key, value in os.environ.items() if not key.startswith(dropped) and key != "CI"
         }
         return {**kept, "NO_COLOR": "1", **self.environment}
 

@@ -38,6 +38,7 @@ def test_readiness_is_lost_and_found(project: Project, mode: str, ready: str) ->
         run = "jobs:run"
         ready = {ready}
     """)
+    project.environment["COLUMNS"] = "200"  # room for every column
     project.up_and_ready("--mode", mode)
     check = project.component("worker")["check"]
     assert check["ok"]

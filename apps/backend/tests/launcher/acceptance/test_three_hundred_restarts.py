@@ -72,6 +72,7 @@ def comes_to_hold(who: str, pid: int, held: Held) -> None:
 def test_nothing_piles_up(project: Project) -> None:
     """Descriptors, threads, processes and zombies are the same after 20 and after 300 restarts, and every incarnation served."""
     port = free_port()
+    project.measured = False
     project.write(web=WEB, jobs=AGENT).declare(f"""
         [components.api]
         app = "web:app"

@@ -162,7 +162,10 @@ def test_a_command_that_reads_nothing_and_writes_much(tmp_path: Path) -> None:
 
 def test_a_command_that_fails_is_told_with_its_last_line(tmp_path: Path) -> None:
     """The status and what it said last are the reason."""
-    trouble = ran("import sys; print('first'); print('no such user', file=sys.stderr); sys.exit(3)", tmp_path)
+    trouble = ran(
+        "import sys; print('first', flush=True); print('no such user', file=sys.stderr); sys.exit(3)",
+        tmp_path,
+    )
     assert trouble.reason == "exited with 3: no such user"
     assert ran("import os; os.kill(os.getpid(), 9)", tmp_path).reason == "ended by SIGKILL"
 
