@@ -248,15 +248,21 @@ def test_the_latency_of_the_last_check(project: Project) -> None:
 @contextmanager
 def watching(project: Project, *words: str, out: int = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
     """A ``status --watch`` that was just started; it is over afterwards, however the test ends."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "launcher", "status", "--watch", *words],
-        cwd=project.root,
-        env={**project._environ(), "TERM": "xterm"},
-        stdout=out,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    # A shell starts what is to run in the background with Ctrl-C ignored, and that is inherited.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "launcher", "status", "--watch", *words],
+            cwd=project.root,
+            env={**project._environ(), "TERM": "xterm"},
+            stdout=out,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
         try:
             yield process
         finally:
