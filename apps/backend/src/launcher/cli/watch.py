@@ -8,9 +8,11 @@ import json
 import shutil
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from launcher.cli.render import is_blocked, status_lines
+from launcher.client import ConnectionLost
 from launcher.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -39,7 +41,8 @@ def watch(client: Client, *, as_json: bool, color: bool) -> int:
     )
     try:
         while True:
-            screen.show(client.status(look=True))
+            with suppress(ConnectionLost):  # the next question finds nobody, and that is what is to be said
+                screen.show(client.status(look=True))
             time.sleep(PAUSE)
     except KeyboardInterrupt:
         return ExitCode.OK

@@ -9,6 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
 import pytest
@@ -243,17 +245,28 @@ def test_the_latency_of_the_last_check(project: Project) -> None:
     assert "CHECK" in project.run("status").stdout
 
 
-def watching(project: Project, *words: str, out: int = subprocess.PIPE) -> subprocess.Popen[str]:
-    """A ``status --watch`` that was just started."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "launcher", "status", "--watch", *words],
-        cwd=project.root,
-        env={**project._environ(), "TERM": "xterm"},
-        stdout=out,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
+@contextmanager
+def watching(project: Project, *words: str, out: int = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
+    """A ``status --watch`` that was just started; it is over afterwards, however the test ends."""
+    # A shell starts what is to run in the background with Ctrl-C ignored, and that is inherited.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "launcher", "status", "--watch", *words],
+            cwd=project.root,
+            env={**project._environ(), "TERM": "xterm"},
+            stdout=out,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def until(stream: IO[str] | None, word: str) -> str:

@@ -6,12 +6,15 @@ import errno
 import json
 import sys
 from io import StringIO
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from launcher.cli import watch as watching
 from launcher.cli.watch import _Record, _Screen, essence
+from launcher.client import Client, ConnectionLost
 from launcher.documents import StatusDocument
+from launcher.errors import NotRunning
 from tests.launcher.unit.cli.test_render import component, status
 
 
@@ -113,3 +116,22 @@ def test_a_terminal_that_was_closed_is_a_reader_that_has_gone(
     with pytest.raises(raised) as caught:
         _Record(as_json=True).show(picture())
     assert type(caught.value) is raised
+
+
+class Ending:
+    """The client of a launcher that ends while it answers."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def status(self, *, look: bool) -> StatusDocument:
+        assert look
+        self.asked += 1
+        raise ConnectionLost("in the middle") if self.asked == 1 else NotRunning("nobody listens")
+
+
+def test_a_launcher_that_ends_in_the_middle_of_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not running, like one that has ended between two questions."""
+    monkeypatch.setattr(watching, "PAUSE", 0.0)
+    with pytest.raises(NotRunning):
+        watching.watch(cast("Client", Ending()), as_json=True, color=False)
