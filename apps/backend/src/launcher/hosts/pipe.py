@@ -93,8 +93,9 @@ class Channel:
     def send(self, message: Message) -> None:
         """Send a message that is never dropped; to a reader that is gone, nothing is sent."""
         with self._lock:
-            self._unsent += _encoded(message)
-            self._push_or_keep()
+            if not self._gone:
+                self._unsent += _encoded(message)
+                self._push_or_keep()
 
     def send_line(self, message: Message, said: Callable[[int], Message]) -> None:
         """Send a log line; ``said`` makes the message about lines that had to be dropped.
@@ -192,6 +193,7 @@ class Channel:
             return 0
         except OSError:  # the reader is gone
             self._gone = True
+            self._unsent.clear()
             return 0
 
     def _send_kept(self) -> None:

@@ -179,6 +179,8 @@ def test_what_is_kept_for_a_reader_that_goes_is_let_go() -> None:
     keeper.join(60)
     assert not keeper.is_alive()
     writer.send_line({"n": 1}, told)
+    writer.send({"n": 2})
+    assert not writer._unsent
     writer.flush()
     writer.close()
 
