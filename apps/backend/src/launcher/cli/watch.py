@@ -12,8 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from launcher.cli.render import is_blocked, status_lines
-from launcher.client import ConnectionLost
-from launcher.errors import ExitCode
+from launcher.errors import ConnectionLost, ExitCode
 
 if TYPE_CHECKING:
     from launcher.client import Client

@@ -12,9 +12,9 @@ import pytest
 
 from launcher.cli import watch as watching
 from launcher.cli.watch import _Record, _Screen, essence
-from launcher.client import Client, ConnectionLost
+from launcher.client import Client
 from launcher.documents import StatusDocument
-from launcher.errors import NotRunning
+from launcher.errors import ConnectionLost, NotRunning
 from tests.launcher.unit.cli.test_render import component, status
 
 
