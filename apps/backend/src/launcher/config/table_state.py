@@ -37,7 +37,14 @@ STATE = section(
         default="1m",
         example='"15s"',
     ),
-    Field("kept", KEPT, "How many transitions are kept.", default=10_000, example="1000"),
+    Field(
+        "kept",
+        KEPT,
+        "How many transitions are kept.",
+        default=10_000,
+        constraint="in memory at most 1000",
+        example="1000",
+    ),
     Field(
         "kept_for",
         A_SECOND_OR_MORE,

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from launcher.model.spec import StateSpec
 
+IN_MEMORY = 1000
+"""Transitions that a launcher keeps in its own memory at most; whoever wants more names a file or a server."""
+
 BEATS = 3
 """Signs of life within the expiry of a snapshot, so that one that comes late or is lost makes nobody look lost."""
 
@@ -105,7 +108,7 @@ def keeper(
         say: tells the user something; called on another thread.
     """
     if kind_of(state.url) == "memory":
-        return MemoryKeeper(state.kept, url)
+        return MemoryKeeper(min(state.kept, IN_MEMORY), url)
     # Where nobody judges by signs of life, one is still needed so as not to be forgotten at rest.
     beat = (state.expiry if shared(state) else state.kept_for) / BEATS
     return Writer(partial(opened, state), launcher, url, snapshot, say, beat=beat)
