@@ -18,6 +18,7 @@ from launcher.config.secrets import redacted
 from launcher.core.plan import MAIN
 from launcher.core.structured import structured
 from launcher.core.view import differs
+from launcher.documents import change_document
 from launcher.errors import ExitCode
 from launcher.hosts.command import CommandHost
 from launcher.hosts.guard import guard_of_this_process
@@ -31,7 +32,7 @@ from launcher.model.spec import Kind, StateSpec
 from launcher.model.state import FleetState, Phase, Role
 from launcher.model.stores import Snapshot
 from launcher.probes.runner import Probes
-from launcher.records import snapshot_document, transition_document
+from launcher.records import snapshot_document
 from launcher.stores.choose import launcher_id
 from launcher.stores.keeper import keeper, lifetime, shared
 from launcher.supervisor.announce import Announcer
@@ -253,7 +254,7 @@ class Backend:
         return keeper(state, identity, redacted(state.url), self._snapshot, self._said)
 
     def _keep(self, entry: Entry) -> None:
-        self.keeper.put(transition_document(entry.time, entry.transition))
+        self.keeper.put(change_document(entry.time, entry.transition))
 
     def _follow(self, view: View) -> None:
         """Have a new snapshot kept when this one looks different."""

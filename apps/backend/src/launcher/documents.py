@@ -27,6 +27,7 @@ from launcher.observe.usage_documents import (
 if TYPE_CHECKING:
     from launcher.core.view import View
     from launcher.model.answers import Answer
+    from launcher.model.events import Transition
     from launcher.model.state import ComponentState, DependencyState, Exit, Successor
     from launcher.model.stores import StoreState
 
@@ -67,6 +68,26 @@ class ExitDocument(TypedDict):
     code: int | None
     signal: int
     killed: bool
+
+
+class ChangeDocument(TypedDict):
+    """One change of one component.
+
+    ``before`` and ``after`` are phases of the component; they are the same when the change is about an incarnation beside the current one, as
+    ``role`` says. ``event`` names what led to it, ``exit`` how an incarnation has ended.
+    """
+
+    time: str
+    component: str
+    incarnation: int
+    role: str
+    before: str
+    after: str
+    desired: str
+    event: str
+    reason: str
+    exit: ExitDocument | None
+    pid: int | None
 
 
 class SuccessorDocument(TypedDict):
@@ -299,6 +320,28 @@ def _check(view: View, state: ComponentState, answer: Answer) -> CheckDocument:
         "latency": round(answer.latency, 6),
         "seconds": _seconds(view.now - state.answered_at),
         "reason": redacted(answer.reason),
+    }
+
+
+def change_document(at: float, change: Transition) -> ChangeDocument:
+    """Return a transition as streams tell it and stores keep it.
+
+    Args:
+        at: seconds since the epoch.
+        change: what has changed.
+    """
+    return {
+        "time": datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "component": change.component,
+        "incarnation": change.incarnation,
+        "role": str(change.role),
+        "before": str(change.before),
+        "after": str(change.after),
+        "desired": str(change.desired),
+        "event": change.event,
+        "reason": redacted(change.reason),
+        "exit": None if change.exit is None else exit_document(change.exit),
+        "pid": change.pid,
     }
 
 

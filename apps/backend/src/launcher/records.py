@@ -5,17 +5,14 @@ Like all documents they hold no passwords.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
-from launcher.config.secrets import redacted
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from launcher.core.view import View
     from launcher.documents import StatusDocument
-    from launcher.model.events import Transition
     from launcher.model.stores import Record, Seen
 
 
@@ -43,30 +40,6 @@ class Standing(NamedTuple):
     state: str
     age: float
     status: StatusDocument
-
-
-def transition_document(at: float, change: Transition) -> dict[str, Any]:
-    """Return a transition as it is kept.
-
-    Args:
-        at: seconds since the epoch.
-        change: what has changed.
-    """
-    from launcher.documents import exit_document  # who only reads is to answer at once
-
-    return {
-        "time": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds"),
-        "component": change.component,
-        "incarnation": change.incarnation,
-        "before": str(change.before),
-        "after": str(change.after),
-        "desired": str(change.desired),
-        "event": change.event,
-        "reason": redacted(change.reason),
-        "exit": None if change.exit is None else exit_document(change.exit),
-        "pid": change.pid,
-        "role": str(change.role),
-    }
 
 
 def snapshot_document(view: View, machine: str, expiry: float | None, *, ended: bool) -> dict[str, Any]:
@@ -99,7 +72,7 @@ def history_document(records: Iterable[Record]) -> HistoryDocument:
     return {"schema": SCHEMA, "transitions": [record_document(record) for record in records]}
 
 
-def moment(document: dict[str, Any]) -> float:
+def moment(document: Mapping[str, Any]) -> float:
     """Return the seconds since the epoch of a record; 0 when it has none that can be understood."""
     try:
         return datetime.fromisoformat(document.get("time", "")).timestamp()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NotRequired, Required, TypedDict
 
 from launcher.config.secrets import redacted
-from launcher.documents import ComponentDocument, ExitDocument, exit_document, overall_state
+from launcher.documents import ChangeDocument, ComponentDocument, change_document, overall_state
 from launcher.model.state import Desired, Phase
 
 if TYPE_CHECKING:
@@ -17,26 +16,11 @@ if TYPE_CHECKING:
 READY = frozenset({Phase.READY, Phase.COMPLETED})
 
 
-class TransitionDocument(TypedDict):
-    """One change of one component.
-
-    ``id`` is where to go on after it. ``before`` and ``after`` are phases of the component; they are the same when the change is about an
-    incarnation beside the current one, as ``role`` says. ``event`` names what led to it, ``exit`` how an incarnation has ended.
-    """
+class TransitionDocument(ChangeDocument):
+    """One change in the journal of this run; ``id`` is where to go on after it."""
 
     id: str
     seq: int
-    time: str
-    component: str
-    incarnation: int
-    role: str
-    before: str
-    after: str
-    desired: str
-    event: str
-    reason: str
-    exit: ExitDocument | None
-    pid: int | None
 
 
 class GapDocument(TypedDict):
@@ -115,24 +99,8 @@ class ErrorDocument(TypedDict):
 
 def transition_document(run: str, entry: Entry) -> TransitionDocument:
     """Return one entry of the journal of a run."""
-    change = entry.transition
-    return {
-        "id": f"{run}-{entry.seq}",
-        "seq": entry.seq,
-        "time": datetime.fromtimestamp(entry.time, UTC)
-        .isoformat(timespec="microseconds")
-        .replace("+00:00", "Z"),
-        "component": change.component,
-        "incarnation": change.incarnation,
-        "role": str(change.role),
-        "before": str(change.before),
-        "after": str(change.after),
-        "desired": str(change.desired),
-        "event": change.event,
-        "reason": redacted(change.reason),
-        "exit": None if change.exit is None else exit_document(change.exit),
-        "pid": change.pid,
-    }
+    change = change_document(entry.time, entry.transition)
+    return {"id": f"{run}-{entry.seq}", "seq": entry.seq, **change}
 
 
 def readiness_document(view: View, name: str) -> ReadinessDocument:

@@ -9,6 +9,7 @@ import pytest
 
 from launcher.core.plan import build
 from launcher.core.view import View
+from launcher.documents import change_document
 from launcher.model.events import StartAllRequested, Started, Transition
 from launcher.model.spec import ComponentSpec, Kind, LauncherSpec, Mode
 from launcher.model.state import Desired, Exit, ExitKind, Phase
@@ -20,7 +21,6 @@ from launcher.records import (
     snapshot_document,
     standing,
     standing_document,
-    transition_document,
 )
 from launcher.testing import FleetRunner
 
@@ -53,8 +53,8 @@ def view() -> View:
 
 def test_a_transition_is_kept_without_secrets() -> None:
     """It says what, when, why and of which life, as JSON; passwords and tracebacks stay out."""
-    document = transition_document(1_795_805_673.812, FAILED)
-    assert document["time"] == "2026-11-27T18:54:33.812+00:00"
+    document = change_document(1_795_805_673.812, FAILED)
+    assert document["time"] == "2026-11-27T18:54:33.812000Z"
     assert (document["before"], document["after"], document["incarnation"]) == ("ready", "backoff", 3)
     assert document["reason"] == "lost redis://u:***@h/0"
     assert "s3cret" not in json.dumps(document)
