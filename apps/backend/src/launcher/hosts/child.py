@@ -146,8 +146,6 @@ class _Child:
                 self._stop()
             elif "ask" in message:
                 self._host.knock(partial(self._answer, message["ask"]))
-            elif "ping" in message:
-                self._channel.send({"alive": True})
             elif "check" in message:
                 self._host.check(*self._identity, message["check"]).add_done_callback(self._tell_answer)
 

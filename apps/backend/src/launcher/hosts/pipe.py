@@ -1,9 +1,8 @@
 """The few messages between a process host and its child: JSON, one per line, over a socket pair.
 
-The setup, ``stop``, ``check``, ``ping`` and ``ask`` go down; ``launched``, ``started``, ``imported``, ``checked``, ``alive``, ``answer``, ``exited`` and
-``log`` come up. Everything is written synchronously: what was said before a crash lies in the kernel's buffer and is read afterwards. A slow reader
-makes the writer wait, as every pipe does; one that stalls does not: what is said meanwhile is kept here, within a bound, and sent in order when it
-reads again.
+The setup, ``stop``, ``check`` and ``ask`` go down; ``launched``, ``started``, ``imported``, ``checked``, ``answer``, ``exited`` and ``log`` come up.
+Everything is written synchronously: what was said before a crash lies in the kernel's buffer and is read afterwards. A slow reader makes the writer
+wait, as every pipe does; one that stalls does not: what is said meanwhile is kept here, within a bound, and sent in order when it reads again.
 """
 
 from __future__ import annotations

@@ -136,7 +136,6 @@ class _Life:
         self._imported = False
         self._asked: asyncio.Future[Answer] | None = None
         self._asked_at = 0.0
-        self._pinged: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._unwanted = asyncio.Event()
         self._channel: pipe.Channel | None = None
@@ -177,13 +176,9 @@ class _Life:
         return answer
 
     def ping(self) -> asyncio.Future[None]:
-        """Ask for a sign of life; as long as there is none, it is not asked again, for the same reason."""
-        if self._channel is None or self._ended is not None:
-            return self._loop.create_future()
-        if self._pinged is None or self._pinged.done():
-            self._pinged = self._loop.create_future()
-            self._channel.send({"ping": True})
-        return self._pinged
+        """Return what is done with the next answer of the child's loop: whoever wants to know whether it turns asks the same question."""
+        question = None if self._ended is not None else self.pulse.feel()
+        return self._loop.create_future() if question is None else question.answered
 
     def show_stacks(self) -> None:
         """Ask for the stacks of all threads, which come as lines of its standard error."""
@@ -316,9 +311,6 @@ class _Life:
             self._imported = True
         elif "started" in message:
             self._report(Started(*self._identity))
-        elif "alive" in message:
-            if self._pinged is not None and not self._pinged.done():
-                self._pinged.set_result(None)
         elif "checked" in message:
             self._answered(Answer(**message["checked"]))
         elif "exited" in message:
