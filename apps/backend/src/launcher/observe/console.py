@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from launcher.core.crash import crashed
-from launcher.core.plan import MAIN
 from launcher.core.replicas import declared_name
 from launcher.model.logs import LogLine, Stream
 from launcher.model.state import Desired, Phase, Role
@@ -21,6 +20,7 @@ from launcher.observe.logs import UNATTRIBUTED
 from launcher.observe.places import address, log_path, relative
 from launcher.observe.shown import shown
 from launcher.observe.stopping import Patience
+from launcher.observe.summary import summary
 from launcher.observe.terminal import Terminal
 from launcher.observe.text import PALETTE, coloured, duration, pad, safe, width
 
@@ -348,28 +348,10 @@ class Console:
         )
         self._say("")
         self._say(coloured(f"{spec.name} {state}", "1" if self._color else ""))
-        rows = [("mode", f"{spec.mode} ({self._plan.mode_reason}): {self._processes()}")]
-        rows += [
-            (name, address(component))
-            for name, component in self._plan.components.items()
-            if address(component) and component.replica == 1
-        ]
-        rows.append(("logs", relative(spec.log_dir)))
-        rows.append(("stop", "Ctrl-C, or in another terminal: launcher down"))
-        first = next(iter(self._plan.components), "NAME")
-        rows.append(("more", f"launcher status · launcher logs -f {first} · launcher restart {first}"))
+        rows = summary(self._plan)
         columns = max(width(name) for name, _ in rows)
         for name, value in rows:
             self._say(f"  {pad(name, columns)}  {value}")
-
-    def _processes(self) -> str:
-        inside = sum(host == MAIN for host in self._plan.placement.values())
-        alone = len(self._plan.placement) - inside
-        parts = [f"{inside} in this process"] if inside else []
-        parts += [
-            f"{alone} in {'a process' if alone == 1 else 'processes'} of {'its' if alone == 1 else 'their'} own"
-        ]
-        return ", ".join(parts if alone else parts[:1])
 
     # -- writing --
 
